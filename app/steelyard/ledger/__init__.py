@@ -1,0 +1,1 @@
+"""The ledger seam: everything above it is the same for every engine."""

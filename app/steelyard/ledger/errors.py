@@ -1,0 +1,76 @@
+"""What can go wrong at the ledger."""
+
+from steelyard.errors import Problem
+
+
+class LedgerProblem(Problem):
+    """Base of everything that the ledger refuses or cannot do."""
+
+    status = 502
+    slug = "ledger"
+    title = "The ledger refused the request"
+
+
+class NodeUnavailable(LedgerProblem):
+    """The ledger node does not answer, or answers with an error of its own."""
+
+    status = 503
+    slug = "node-unavailable"
+    title = "The ledger node is not available"
+    hint = "Nothing was lost; send the request again."
+
+
+class PrivacyManagerUnavailable(LedgerProblem):
+    """The privacy manager, one's own or a party's, does not take the payload."""
+
+    status = 503
+    slug = "privacy-manager-unavailable"
+    title = "A privacy manager is not available"
+    hint = "Nothing was lost; send the request again."
+
+
+class TransactionPending(LedgerProblem):
+    """A transaction was sent and is in no block yet; sending the same tickets again is safe."""
+
+    status = 503
+    slug = "transaction-pending"
+    title = "The transaction is not in a block yet"
+    hint = "Send the same request again: tickets are registered once."
+
+
+class TransactionFailed(LedgerProblem):
+    """A transaction was mined and failed; nothing of it was registered."""
+
+    slug = "transaction-failed"
+    title = "The transaction failed"
+
+
+class ContractMissing(LedgerProblem):
+    """No contract answers at the address: this node is not a party to it, or it is wrong."""
+
+    slug = "contract-missing"
+    title = "No station contract at this address"
+
+
+class TicketConflict(LedgerProblem):
+    """Another ticket is registered under this id."""
+
+    status = 409
+    slug = "ticket-conflict"
+    title = "Another ticket has this id"
+
+
+class TicketInconsistent(LedgerProblem):
+    """The contract refused the ticket for what it says."""
+
+    status = 422
+    slug = "ticket-inconsistent"
+    title = "The ticket contradicts itself"
+
+
+class NotTheStation(LedgerProblem):
+    """The transaction was not signed by the station's key."""
+
+    status = 403
+    slug = "not-the-station"
+    title = "Only the station's key may register"
