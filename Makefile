@@ -1,0 +1,68 @@
+# What each target does stands behind its name: `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+export PYTHON
+VENV := .venv
+BIN := $(VENV)/bin
+# pytest's workers: the tests start real servers, so one a core is enough.
+WORKERS ?= 2
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+EXTRAS := platform smartbox loadcell sandbox infra demo dev
+
+.PHONY: help demo test test-engine lint format bench-contract lock contract clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s $$'\t'
+
+demo: $(VENV)/.demo ## Run the paper's experiment on this machine (ARGS="--keep" and others: see the README)
+	$(BIN)/steelyard demo $(ARGS)
+
+test: $(VENV)/.dev ## Run every test that this machine can run (ARGS="-k NAME" to choose)
+	@scripts/system-packages test
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+test-engine: $(VENV)/.dev ## Run the ledger's conformance suite against real engines (STEELYARD_GETH, STEELYARD_TESSERA)
+	$(BIN)/pytest -m engine tests/ledger $(ARGS)
+
+lint: $(VENV)/.dev ## Run the linters, the type checker, and rebuild and compare the contract
+	@scripts/system-packages lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	cd contracts && npm ci --silent --no-audit --no-fund && npm run --silent check
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench-contract: $(VENV)/.dev ## Print the contract's gas and time at 1,000, 100,000 and 1,000,000 tickets (minutes)
+	$(BIN)/python bench/contract.py $(ARGS)
+
+contract: ## Compile the contract and write the artefact that is committed
+	@scripts/system-packages lint
+	cd contracts && npm ci --silent --no-audit --no-fund && npm run --silent build
+
+lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
+	$(PIP_INSTALL) uv
+	$(BIN)/python scripts/lock.py $(EXTRAS)
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis contracts/node_modules
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml
+	@scripts/system-packages demo
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once) ..."
+	$(PIP_INSTALL) --require-hashes -r requirements/demo.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	@scripts/system-packages demo
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once) ..."
+	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.demo $@
