@@ -1,0 +1,75 @@
+"""The rooms import each other as docs/architecture.md says, and in no other way."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "app" / "steelyard"
+GROUND = {"ticket", "errors", "settings", "weighings"}
+ALLOWED: dict[str, set[str]] = {
+    "ticket": set(),
+    "errors": set(),
+    "settings": {"errors"},
+    "weighings": {"ticket", "errors"},
+    "ledger": GROUND,
+    "sandbox": {"settings", "errors"},
+    "store": GROUND,
+    "identity": GROUND | {"store"},
+    "web": {"settings", "errors"},
+    "registry": GROUND | {"store", "identity", "ledger", "web"},
+    "tickets": GROUND | {"store", "identity", "ledger", "web"},
+    "pki": {"settings", "errors"},
+    "coap": {"settings", "errors", "pki"},
+    "smartbox": GROUND | {"coap"},
+    "loadcell": GROUND | {"coap"},
+    "cli": {"errors"},
+}
+EVERYTHING = {"demo"}
+
+
+def rooms() -> list[str]:
+    """Every room and every single file beside the rooms."""
+    entries = [*PACKAGE.iterdir()]
+    names = {path.stem for path in entries if path.suffix == ".py"}
+    names |= {path.name for path in entries if path.is_dir() and any(path.rglob("*.py"))}
+    return sorted(names - {"__init__", "__pycache__"})
+
+
+def imported_rooms(source: Path) -> Iterator[tuple[int, str]]:
+    """The rooms that a file imports, anywhere in it, with the line."""
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        modules: list[str] = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}:{node.lineno}: imports are absolute here"
+            base = node.module or ""
+            modules = [f"{base}.{a.name}" for a in node.names] if base == "steelyard" else [base]
+        for module in modules:
+            parts = module.split(".")
+            if parts[0] == "steelyard" and len(parts) > 1 and parts[1] != "__version__":
+                yield node.lineno, parts[1]
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_room_imports_only_what_the_architecture_allows(room: str) -> None:
+    """No room reaches into one that the table does not give it."""
+    if room in EVERYTHING:
+        return
+    assert room in ALLOWED, f"say in docs/architecture.md and here what {room} may import"
+    directory = PACKAGE / room
+    files = sorted(directory.rglob("*.py")) if directory.is_dir() else [PACKAGE / f"{room}.py"]
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{line} imports {other}"
+        for path in files
+        for line, other in imported_rooms(path)
+        if other not in ALLOWED[room] | {room}
+    ]
+    assert wrong == []
+
+
+def test_the_table_is_complete() -> None:
+    """Every room that exists has its line, so that a new one cannot slip by."""
+    assert set(rooms()) <= set(ALLOWED) | EVERYTHING
