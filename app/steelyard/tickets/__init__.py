@@ -1,0 +1,1 @@
+"""The weighing tickets API: stations register, users query."""

@@ -1,0 +1,40 @@
+"""What the tickets API refuses."""
+
+from steelyard.errors import Problem
+
+
+class TicketNotFound(Problem):
+    """No ticket with this id at any station of the user's customer.
+
+    Another customer's ticket and one that never was answer the same.
+    """
+
+    status = 404
+    slug = "ticket-not-found"
+    title = "No such ticket"
+
+
+class CursorInvalid(Problem):
+    """A cursor that this API did not give, or gave for another order."""
+
+    status = 422
+    slug = "cursor-invalid"
+    title = "The cursor is not valid"
+    hint = "Begin again without a cursor; use `next` of a page as it is."
+
+
+class ForeignWeighbridge(Problem):
+    """A ticket names a weighbridge that is not registered at the station that sends it."""
+
+    status = 422
+    slug = "foreign-weighbridge"
+    title = "The weighbridge is not one of this station's"
+    hint = "Register the weighbridge with the management API, or mend the SmartBox's configuration."
+
+
+class StationInactive(Problem):
+    """The station was deleted or is not fully registered: it may not register tickets."""
+
+    status = 403
+    slug = "station-inactive"
+    title = "The station may not register tickets"
