@@ -1,0 +1,1 @@
+"""The entity database and the vault: tables, sessions, migrations, encryption at rest."""

@@ -1,0 +1,334 @@
+"""The entities: nodes, customers, users, stations, weighbridges, devices.
+
+Rows are deleted softly (`delete_softly`), so that a deleted station's tickets stay readable.
+Which names may be used again after that is docs/decisions/vault-and-store-names.md.
+"""
+
+import enum
+import unicodedata
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from steelyard.store.audit import AuditRecord
+from steelyard.store.base import Base, Identifier, Row, Sealed, words
+from steelyard.store.grants import RefreshToken, RevokedToken, TokenFamily
+from steelyard.store.identifiers import now_ms
+
+__all__ = [
+    "AuditRecord",
+    "Customer",
+    "Device",
+    "DeviceKind",
+    "Node",
+    "NodeRole",
+    "RefreshToken",
+    "RevokedToken",
+    "Role",
+    "Station",
+    "StationStatus",
+    "Status",
+    "TokenFamily",
+    "User",
+    "Weighbridge",
+    "delete_softly",
+    "name_key",
+]
+
+_DELETED_CHECK = "(status = 'deleted') = (deleted_at IS NOT NULL)"
+
+
+class NodeRole(enum.StrEnum):
+    """What a ledger node is for: the network's operator, a customer's administrator, a station."""
+
+    NETWORK = "network"
+    ADMIN = "admin"
+    STATION = "station"
+
+
+class Status(enum.StrEnum):
+    """The life of a customer, user, weighbridge or device."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+
+
+class StationStatus(enum.StrEnum):
+    """The life of a station; it is pending until its contract is deployed."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+
+
+class Role(enum.StrEnum):
+    """The roles of users, and of a station's access token."""
+
+    PLATFORM_ADMINISTRATOR = "platform-administrator"
+    CUSTOMER_ADMINISTRATOR = "customer-administrator"
+    CUSTOMER_USER = "customer-user"
+    STATION = "station"
+
+
+class DeviceKind(enum.StrEnum):
+    """What a device is."""
+
+    SMARTBOX = "smartbox"
+    LOADCELL = "loadcell"
+
+
+def name_key(name: str) -> str:
+    """The form in which names and log-ins are compared: NFKC, without case."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _live_unique(name: str, *columns: str, sentence: str, also: str = "") -> Index:
+    """A unique index over the rows that are not deleted; `sentence` tells who violates it."""
+    where = text(f"status <> 'deleted'{also}")
+    return Index(
+        name,
+        *columns,
+        unique=True,
+        sqlite_where=where,
+        postgresql_where=where,
+        info={"sentence": sentence},
+    )
+
+
+class Customer(Row, Base):
+    """Who owns stations. Its admin node is the node of role `admin` assigned to it."""
+
+    __tablename__ = "customers"
+    __table_args__ = (
+        _live_unique("uq_customers_name_key", "name_key", sentence="a customer has this name"),
+        CheckConstraint(_DELETED_CHECK, name="deleted"),
+    )
+
+    name: Mapped[str] = mapped_column(String(128))
+    name_key: Mapped[str] = mapped_column(
+        String(512), default=lambda context: name_key(context.get_current_parameters()["name"])
+    )
+    status: Mapped[Status] = mapped_column(words(Status), default=Status.ACTIVE)
+
+
+class Node(Row, Base):
+    """A ledger node and its privacy manager.
+
+    A node is given to one customer for ever: its private state keeps what it was a party to.
+    `rpc_url` and `tessera_url` are vault values.
+    """
+
+    __tablename__ = "nodes"
+    __table_args__ = (
+        UniqueConstraint("name", info={"sentence": "a node has this name"}),
+        UniqueConstraint("tessera_key", info={"sentence": "a node has this Tessera key"}),
+        UniqueConstraint("id", "customer_id"),
+        Index(
+            "uq_nodes_admin_customer",
+            "customer_id",
+            unique=True,
+            sqlite_where=text("role = 'admin'"),
+            postgresql_where=text("role = 'admin'"),
+            info={"sentence": "the customer has an admin node"},
+        ),
+    )
+
+    name: Mapped[str] = mapped_column(String(64))
+    role: Mapped[NodeRole] = mapped_column(words(NodeRole))
+    tessera_key: Mapped[str] = mapped_column(String(64))
+    rpc_url: Mapped[bytes] = mapped_column(Sealed)
+    tessera_url: Mapped[bytes] = mapped_column(Sealed)
+    customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
+
+    customer: Mapped[Customer | None] = relationship(lazy="raise")
+
+
+class User(Row, Base):
+    """A person who logs in. Platform administrators belong to no customer, all others to one.
+
+    `token_epoch` counts up when every token issued so far must stop working. `failed_logins` and
+    `locked_until` belong to steelyard.identity and are changed without a new version.
+    """
+
+    __tablename__ = "users"
+    __table_args__ = (
+        _live_unique("uq_users_login_key", "login_key", sentence="a user has this log-in"),
+        CheckConstraint(_DELETED_CHECK, name="deleted"),
+        CheckConstraint("role <> 'station'", name="person"),
+        CheckConstraint(
+            "(role = 'platform-administrator') = (customer_id IS NULL)", name="customer"
+        ),
+        Index("ix_users_customer_id", "customer_id"),
+    )
+
+    customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
+    login: Mapped[str] = mapped_column(String(254))
+    login_key: Mapped[str] = mapped_column(
+        String(1024), default=lambda context: name_key(context.get_current_parameters()["login"])
+    )
+    password_hash: Mapped[str] = mapped_column(String(255))
+    role: Mapped[Role] = mapped_column(words(Role))
+    status: Mapped[Status] = mapped_column(words(Status), default=Status.ACTIVE)
+    failed_logins: Mapped[int] = mapped_column(BigInteger, default=0)
+    locked_until: Mapped[int | None] = mapped_column(BigInteger)
+    last_login_at: Mapped[int | None] = mapped_column(BigInteger)
+    token_epoch: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    customer: Mapped[Customer | None] = relationship(lazy="raise")
+
+
+class Station(Row, Base):
+    """A weighing station: its log-in, its node, its contract.
+
+    Vault values, all UTF-8 text but the key: `contract_address` (EIP-55), `account_key` (32
+    bytes), `node_url`, `tessera_url`, `parties` (a JSON array of base64 Tessera keys).
+    The name is unique among the customer's stations for ever, because ticket ids begin with it.
+    """
+
+    __tablename__ = "stations"
+    __table_args__ = (
+        UniqueConstraint(
+            "customer_id", "name_key", info={"sentence": "a station has, or had, this name"}
+        ),
+        UniqueConstraint("client_id", info={"sentence": "a station has this client id"}),
+        UniqueConstraint("node_id", info={"sentence": "the node is, or was, another station's"}),
+        UniqueConstraint("id", "customer_id"),
+        ForeignKeyConstraint(["node_id", "customer_id"], ["nodes.id", "nodes.customer_id"]),
+        CheckConstraint(_DELETED_CHECK, name="deleted"),
+        CheckConstraint(
+            "status <> 'active' OR (node_id IS NOT NULL AND contract_address IS NOT NULL"
+            " AND account_key IS NOT NULL AND node_url IS NOT NULL AND tessera_url IS NOT NULL"
+            " AND parties IS NOT NULL AND client_secret_hash IS NOT NULL)",
+            name="complete",
+        ),
+        Index("ix_stations_customer_id", "customer_id"),
+    )
+
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    name: Mapped[str] = mapped_column(String(64))
+    name_key: Mapped[str] = mapped_column(
+        String(256), default=lambda context: name_key(context.get_current_parameters()["name"])
+    )
+    client_id: Mapped[str] = mapped_column(String(64))
+    client_secret_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    token_epoch: Mapped[int] = mapped_column(BigInteger, default=0)
+    node_id: Mapped[str | None] = mapped_column(Identifier)
+    status: Mapped[StationStatus] = mapped_column(
+        words(StationStatus), default=StationStatus.PENDING
+    )
+    contract_address: Mapped[bytes | None] = mapped_column(Sealed)
+    account_key: Mapped[bytes | None] = mapped_column(Sealed)
+    node_url: Mapped[bytes | None] = mapped_column(Sealed)
+    tessera_url: Mapped[bytes | None] = mapped_column(Sealed)
+    parties: Mapped[bytes | None] = mapped_column(Sealed)
+    deployment_transaction: Mapped[str | None] = mapped_column(String(66))
+    deployment_block: Mapped[int | None] = mapped_column(BigInteger)
+
+    customer: Mapped[Customer] = relationship(lazy="raise")
+    node: Mapped[Node | None] = relationship(
+        lazy="raise", primaryjoin="foreign(Station.node_id) == Node.id"
+    )
+
+
+class Weighbridge(Row, Base):
+    """A weighbridge of a station; weights in grams."""
+
+    __tablename__ = "weighbridges"
+    __table_args__ = (
+        _live_unique(
+            "uq_weighbridges_customer_id_scale_serial",
+            "customer_id",
+            "scale_serial",
+            sentence="a weighbridge has this scale serial",
+        ),
+        _live_unique(
+            "uq_weighbridges_station_id_name_key",
+            "station_id",
+            "name_key",
+            sentence="a weighbridge of the station has this name",
+        ),
+        UniqueConstraint("id", "customer_id"),
+        ForeignKeyConstraint(
+            ["station_id", "customer_id"], ["stations.id", "stations.customer_id"]
+        ),
+        CheckConstraint(_DELETED_CHECK, name="deleted"),
+        CheckConstraint("max_capacity > 0 AND scale_interval > 0", name="positive"),
+        CheckConstraint("scale_interval <= max_capacity", name="interval"),
+    )
+
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    station_id: Mapped[str] = mapped_column(Identifier)
+    name: Mapped[str] = mapped_column(String(64))
+    name_key: Mapped[str] = mapped_column(
+        String(256), default=lambda context: name_key(context.get_current_parameters()["name"])
+    )
+    scale_serial: Mapped[str] = mapped_column(String(32))
+    max_capacity: Mapped[int] = mapped_column(BigInteger)
+    scale_interval: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[Status] = mapped_column(words(Status), default=Status.ACTIVE)
+
+    station: Mapped[Station] = relationship(
+        lazy="raise", primaryjoin="foreign(Weighbridge.station_id) == Station.id"
+    )
+
+
+class Device(Row, Base):
+    """A SmartBox of a station, or a load cell under one of its weighbridges."""
+
+    __tablename__ = "devices"
+    __table_args__ = (
+        _live_unique(
+            "uq_devices_customer_id_serial",
+            "customer_id",
+            "serial",
+            sentence="a device has this serial",
+        ),
+        _live_unique(
+            "uq_devices_certificate_fingerprint",
+            "certificate_fingerprint",
+            sentence="a device has this certificate",
+        ),
+        ForeignKeyConstraint(
+            ["station_id", "customer_id"], ["stations.id", "stations.customer_id"]
+        ),
+        ForeignKeyConstraint(
+            ["weighbridge_id", "customer_id"], ["weighbridges.id", "weighbridges.customer_id"]
+        ),
+        CheckConstraint(_DELETED_CHECK, name="deleted"),
+        CheckConstraint("(kind = 'loadcell') = (weighbridge_id IS NOT NULL)", name="place"),
+        Index("ix_devices_station_id", "station_id"),
+        Index("ix_devices_weighbridge_id", "weighbridge_id"),
+    )
+
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
+    station_id: Mapped[str] = mapped_column(Identifier)
+    weighbridge_id: Mapped[str | None] = mapped_column(Identifier)
+    kind: Mapped[DeviceKind] = mapped_column(words(DeviceKind))
+    serial: Mapped[str] = mapped_column(String(32))
+    certificate_fingerprint: Mapped[str | None] = mapped_column(String(64))
+    status: Mapped[Status] = mapped_column(words(Status), default=Status.ACTIVE)
+
+    station: Mapped[Station] = relationship(
+        lazy="raise", primaryjoin="foreign(Device.station_id) == Station.id"
+    )
+    weighbridge: Mapped[Weighbridge | None] = relationship(
+        lazy="raise", primaryjoin="foreign(Device.weighbridge_id) == Weighbridge.id"
+    )
+
+
+def delete_softly(row: Customer | User | Station | Weighbridge | Device) -> None:
+    """Mark a row as deleted; it stays for the tickets and the audit log that name it."""
+    row.status = StationStatus.DELETED if isinstance(row, Station) else Status.DELETED
+    row.deleted_at = now_ms()
