@@ -1,0 +1,1 @@
+"""CoAP over DTLS 1.2 between load cells and their SmartBox."""

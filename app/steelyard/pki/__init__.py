@@ -1,0 +1,1 @@
+"""Authorities, the certificates that they issue, and revocation."""

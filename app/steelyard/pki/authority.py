@@ -1,0 +1,331 @@
+"""A certificate authority in a directory: `authority.pem`, `authority.key`, `crl.pem`, `issued/`.
+
+P-256 throughout (RFC 7252, section 9.1.3.3). Leaf certificates stay short, because a load cell
+sends its own in a handful of datagrams: a 71-bit serial number and an 8-byte key identifier.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+from steelyard.pki import files
+from steelyard.pki.errors import AuthorityUnusable, FileExists, UnknownCertificate
+from steelyard.pki.profiles import (
+    Profile,
+    check_name,
+    client_profile,
+    loadcell_profile,
+    server_profile,
+    smartbox_profile,
+)
+
+AUTHORITY_DAYS = 3650
+LEAF_DAYS = 825
+# A device without a battery-backed clock starts late: a fresh certificate must not look unborn.
+BACKDATING = timedelta(hours=1)
+CERTIFICATE_FILE = "authority.pem"
+KEY_FILE = "authority.key"
+CRL_FILE = "crl.pem"
+ISSUED_DIRECTORY = "issued"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A leaf certificate and the files that hold it and its private key."""
+
+    certificate: x509.Certificate
+    certificate_path: Path
+    key_path: Path
+
+    @property
+    def serial_number(self) -> int:
+        return self.certificate.serial_number
+
+
+class Authority:
+    """One authority. Two of them (HTTPS servers, devices) trust nothing of each other's."""
+
+    def __init__(
+        self, directory: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    ) -> None:
+        self.directory = directory
+        self.certificate = certificate
+        self._key = key
+
+    def __repr__(self) -> str:
+        return f"Authority({str(self.directory)!r})"
+
+    @property
+    def certificate_path(self) -> Path:
+        return self.directory / CERTIFICATE_FILE
+
+    @property
+    def crl_path(self) -> Path:
+        return self.directory / CRL_FILE
+
+    @property
+    def name(self) -> str:
+        """The subject's common name."""
+        return str(self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+    @classmethod
+    def create(cls, directory: Path, name: str, *, days: int = AUTHORITY_DAYS) -> Self:
+        """Make an authority with an empty revocation list; FileExists where one is already."""
+        check_name("name", name)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with files.locked(directory):
+            if (directory / CERTIFICATE_FILE).exists():
+                raise FileExists(f"{directory / CERTIFICATE_FILE} exists and is not overwritten")
+            key = ec.generate_private_key(ec.SECP256R1())
+            certificate = _self_signed(key, name, days)
+            files.write_new(directory / KEY_FILE, _private_pem(key), files.PRIVATE)
+            pem = certificate.public_bytes(Encoding.PEM)
+            files.write_new(directory / CERTIFICATE_FILE, pem, files.PUBLIC)
+            (directory / ISSUED_DIRECTORY).mkdir(exist_ok=True)
+            self = cls(directory, certificate, key)
+            self._write_crl([], number=1)
+        return self
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read an authority; AuthorityUnusable names the file that is wrong."""
+        certificate = _read_certificate(directory / CERTIFICATE_FILE)
+        key_path = directory / KEY_FILE
+        try:
+            key = load_pem_private_key(key_path.read_bytes(), password=None)
+        except (OSError, ValueError, TypeError) as error:
+            raise AuthorityUnusable(f"{key_path}: {_cause(error)}") from None
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise AuthorityUnusable(f"{key_path}: must be an elliptic curve key")
+        if key.public_key() != certificate.public_key():
+            raise AuthorityUnusable(f"{key_path} does not belong to {CERTIFICATE_FILE}")
+        return cls(directory, certificate, key)
+
+    def issue_server(
+        self, name: str, hosts: Sequence[str], into: Path, *, days: int = LEAF_DAYS
+    ) -> Issued:
+        """An HTTPS or CoAP server's certificate for DNS names and IP addresses."""
+        return self._issue(server_profile(name, hosts), name, into, days)
+
+    def issue_smartbox(
+        self,
+        serial: str,
+        hosts: Sequence[str],
+        into: Path,
+        *,
+        station: str | None = None,
+        days: int = LEAF_DAYS,
+    ) -> Issued:
+        """A SmartBox's certificate as its load cells' server."""
+        return self._issue(smartbox_profile(serial, hosts, station), serial, into, days)
+
+    def issue_loadcell(
+        self, serial: str, into: Path, *, station: str | None = None, days: int = LEAF_DAYS
+    ) -> Issued:
+        """A load cell's certificate."""
+        return self._issue(loadcell_profile(serial, station), serial, into, days)
+
+    def issue_client(self, name: str, into: Path, *, days: int = LEAF_DAYS) -> Issued:
+        """Another client's certificate."""
+        return self._issue(client_profile(name), name, into, days)
+
+    def sign(
+        self,
+        profile: Profile,
+        public_key: ec.EllipticCurvePublicKey,
+        *,
+        days: int = LEAF_DAYS,
+        not_before: datetime | None = None,
+    ) -> x509.Certificate:
+        """Sign a leaf for a key that was born elsewhere, and keep a copy in `issued/`.
+
+        The validity never leaves the authority's own.
+        """
+        issuer = self.certificate
+        now = datetime.now(UTC)
+        start = max(not_before or now - BACKDATING, issuer.not_valid_before_utc)
+        end = min((not_before or now) + timedelta(days=days), issuer.not_valid_after_utc)
+        if end <= start:
+            raise AuthorityUnusable(f"{self.certificate_path}: expired {end:%Y-%m-%d}")
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(profile.subject)
+            .issuer_name(issuer.subject)
+            .public_key(public_key)
+            .serial_number(_random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(end)
+            .add_extension(_key_usage(digital_signature=True), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([profile.purpose]), critical=False)
+            .add_extension(self._authority_key_identifier(), critical=False)
+        )
+        if profile.alternative_names:
+            names = x509.SubjectAlternativeName(profile.alternative_names)
+            builder = builder.add_extension(names, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        self._record(certificate)
+        return certificate
+
+    def revoke(self, which: int | x509.Certificate) -> bool:
+        """Put a certificate on the revocation list; False when it is there already.
+
+        Raises UnknownCertificate for what this authority did not issue.
+        """
+        number = which if isinstance(which, int) else which.serial_number
+        self._check_issued(which)
+        with files.locked(self.directory):
+            crl = self.revocations()
+            if crl.get_revoked_certificate_by_serial_number(number) is not None:
+                return False
+            entry = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(number)
+                .revocation_date(datetime.now(UTC))
+                .build()
+            )
+            last = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+            self._write_crl([*crl, entry], number=last + 1)
+        return True
+
+    def revocations(self) -> x509.CertificateRevocationList:
+        """The list as it is in the file, its signature checked."""
+        try:
+            crl = x509.load_pem_x509_crl(self.crl_path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise AuthorityUnusable(f"{self.crl_path}: {_cause(error)}") from None
+        if not crl.is_signature_valid(self._key.public_key()):
+            raise AuthorityUnusable(f"{self.crl_path}: not signed by this authority")
+        return crl
+
+    def issued(self) -> list[x509.Certificate]:
+        """Every certificate that this authority issued, the oldest first."""
+        found = [_read_certificate(path) for path in self._issued_directory.glob("*.pem")]
+        return sorted(found, key=lambda one: (one.not_valid_before_utc, one.serial_number))
+
+    @property
+    def _issued_directory(self) -> Path:
+        return self.directory / ISSUED_DIRECTORY
+
+    def _issue(self, profile: Profile, name: str, into: Path, days: int) -> Issued:
+        into.mkdir(parents=True, exist_ok=True)
+        stem = _file_stem(name)
+        certificate_path, key_path = into / f"{stem}.pem", into / f"{stem}.key"
+        key = ec.generate_private_key(ec.SECP256R1())
+        files.write_new(key_path, _private_pem(key), files.PRIVATE)
+        certificate = self.sign(profile, key.public_key(), days=days)
+        files.replace(certificate_path, certificate.public_bytes(Encoding.PEM))
+        return Issued(certificate, certificate_path, key_path)
+
+    def _record(self, certificate: x509.Certificate) -> None:
+        path = self._issued_directory / f"{certificate.serial_number:x}.pem"
+        files.write_new(path, certificate.public_bytes(Encoding.PEM), files.PUBLIC)
+
+    def _check_issued(self, which: int | x509.Certificate) -> None:
+        if isinstance(which, int):
+            if not (self._issued_directory / f"{which:x}.pem").exists():
+                raise UnknownCertificate(f"no certificate {which:x} was issued by {self.name}")
+            return
+        try:
+            which.verify_directly_issued_by(self.certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            raise UnknownCertificate(
+                f"certificate {which.serial_number:x} was not issued by {self.name}"
+            ) from None
+
+    def _authority_key_identifier(self) -> x509.AuthorityKeyIdentifier:
+        own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)
+
+    def _write_crl(self, entries: Sequence[x509.RevokedCertificate], number: int) -> None:
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(max(datetime.now(UTC) - BACKDATING, self.certificate.not_valid_before_utc))
+            # A station may be offline for weeks: its list must not stop all weighing by growing
+            # stale, so it lasts as long as the authority (docs/decisions/coap-revocation.md).
+            .next_update(self.certificate.not_valid_after_utc)
+            .add_extension(x509.CRLNumber(number), critical=False)
+            .add_extension(self._authority_key_identifier(), critical=False)
+        )
+        for entry in entries:
+            builder = builder.add_revoked_certificate(entry)
+        crl = builder.sign(self._key, hashes.SHA256())
+        files.replace(self.crl_path, crl.public_bytes(Encoding.PEM))
+
+
+def _self_signed(key: ec.EllipticCurvePrivateKey, name: str, days: int) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    public_key = key.public_key()
+    point = public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(public_key)
+        .serial_number(_random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(authority=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier(hashlib.sha256(point).digest()[:8]), False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _key_usage(*, digital_signature: bool = False, authority: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _random_serial_number() -> int:
+    """71 random bits: more than the 64 that are asked of public authorities, in 9 bytes."""
+    return (1 << 70) | secrets.randbits(70)
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _read_certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise AuthorityUnusable(f"{path}: {_cause(error)}") from None
+
+
+def _cause(error: Exception) -> str:
+    # A parser's text may quote what it read; only the operating system's is passed on.
+    return error.strerror or "cannot be read" if isinstance(error, OSError) else "is not PEM"
+
+
+def _file_stem(name: str) -> str:
+    """A file name for a serial or a name: what a path must not hold becomes %xx."""
+    kept = "".join(c if c.isalnum() or c in "-_." else f"%{ord(c):02x}" for c in name)
+    return kept if not kept.startswith(".") else f"%2e{kept[1:]}"

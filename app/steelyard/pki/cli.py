@@ -1,0 +1,158 @@
+"""`steelyard pki`: make authorities and certificates, and revoke them."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from cryptography import x509
+
+from steelyard.pki.authority import AUTHORITY_DAYS, LEAF_DAYS, Authority, Issued
+from steelyard.pki.errors import UnknownCertificate
+
+_directory = click.option(
+    "--authority",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="The authority's directory.",
+)
+_into = click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    show_default="the current directory",
+    help="Where NAME.pem and NAME.key are written.",
+)
+_days = click.option(
+    "--days",
+    type=click.IntRange(1, 36500),
+    default=LEAF_DAYS,
+    show_default=True,
+    help="How long it is valid, at most as long as the authority.",
+)
+_hosts = click.option("--host", "hosts", multiple=True, help="A DNS name or IP address; repeat.")
+_station = click.option("--station", help="The station it belongs to (subject's organization).")
+
+
+@click.group()
+def pki() -> None:
+    """Make authorities and certificates; revoke them."""
+
+
+@pki.command()
+@_directory
+@click.option("--name", required=True, help="The authority's name.")
+@click.option(
+    "--days", type=click.IntRange(1, 36500), default=AUTHORITY_DAYS, show_default=True, help="Life."
+)
+def init(directory: Path, name: str, days: int) -> None:
+    """Make an authority: its key, its certificate and an empty revocation list."""
+    authority = Authority.create(directory, name, days=days)
+    click.echo(f"{authority.certificate_path}: {name}, until {_day(authority.certificate)}")
+
+
+@pki.command("issue-server")
+@_directory
+@_into
+@_days
+@_hosts
+@click.argument("name")
+def issue_server(directory: Path, into: Path, days: int, hosts: tuple[str, ...], name: str) -> None:
+    """Issue a server's certificate, for HTTPS."""
+    _tell(Authority.load(directory).issue_server(name, hosts, into, days=days))
+
+
+@pki.command("issue-smartbox")
+@_directory
+@_into
+@_days
+@_hosts
+@_station
+@click.argument("serial")
+def issue_smartbox(
+    directory: Path,
+    into: Path,
+    days: int,
+    hosts: tuple[str, ...],
+    station: str | None,
+    serial: str,
+) -> None:
+    """Issue a SmartBox's certificate, as the server of its load cells."""
+    authority = Authority.load(directory)
+    _tell(authority.issue_smartbox(serial, hosts, into, station=station, days=days))
+
+
+@pki.command("issue-loadcell")
+@_directory
+@_into
+@_days
+@_station
+@click.argument("serial")
+def issue_loadcell(
+    directory: Path, into: Path, days: int, station: str | None, serial: str
+) -> None:
+    """Issue a load cell's certificate."""
+    _tell(Authority.load(directory).issue_loadcell(serial, into, station=station, days=days))
+
+
+@pki.command("issue-client")
+@_directory
+@_into
+@_days
+@click.argument("name")
+def issue_client(directory: Path, into: Path, days: int, name: str) -> None:
+    """Issue the certificate of a client that is no load cell."""
+    _tell(Authority.load(directory).issue_client(name, into, days=days))
+
+
+@pki.command()
+@_directory
+@click.argument("certificate")
+def revoke(directory: Path, certificate: str) -> None:
+    """Revoke CERTIFICATE: a file, or a serial number in hexadecimal as `show` prints it."""
+    authority = Authority.load(directory)
+    which = _find(certificate)
+    number = which if isinstance(which, int) else which.serial_number
+    fresh = authority.revoke(which)
+    click.echo(f"{number:x}: {'revoked' if fresh else 'was revoked already'}")
+
+
+@pki.command()
+@_directory
+def show(directory: Path) -> None:
+    """List what the authority issued: serial number, state, last day, subject."""
+    authority = Authority.load(directory)
+    crl = authority.revocations()
+    now = datetime.now(UTC)
+    click.echo(f"{authority.name}, until {_day(authority.certificate)}")
+    for one in authority.issued():
+        state = "valid"
+        if crl.get_revoked_certificate_by_serial_number(one.serial_number) is not None:
+            state = "revoked"
+        elif one.not_valid_after_utc < now:
+            state = "expired"
+        subject = one.subject.rfc4514_string()
+        click.echo(f"{one.serial_number:x}  {state:<7}  {_day(one)}  {subject}")
+
+
+def _find(certificate: str) -> int | x509.Certificate:
+    path = Path(certificate)
+    if path.is_file():
+        try:
+            return x509.load_pem_x509_certificate(path.read_bytes())
+        except ValueError:
+            raise UnknownCertificate(f"{path}: is not a PEM certificate") from None
+    try:
+        return int(certificate, 16)
+    except ValueError:
+        raise UnknownCertificate(
+            f"{certificate}: is neither a file nor a serial number in hexadecimal"
+        ) from None
+
+
+def _tell(issued: Issued) -> None:
+    click.echo(f"{issued.certificate_path}: {issued.serial_number:x}, {_day(issued.certificate)}")
+
+
+def _day(certificate: x509.Certificate) -> str:
+    return f"{certificate.not_valid_after_utc:%Y-%m-%d}"

@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from steelyard.pki.errors import FileExists
+
+PRIVATE = 0o600
+PUBLIC = 0o644
+
+
+def write_new(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that must not exist yet; FileExists when it does, whoever wrote it meanwhile."""
+    temporary = _write_beside(path, content, mode)
+    try:
+        # A link, unlike a rename, fails when the name is taken.
+        os.link(temporary, path)
+    except FileExistsError:
+        raise FileExists(f"{path} exists and is not overwritten") from None
+    finally:
+        temporary.unlink()
+    _sync_directory(path.parent)
+
+
+def replace(path: Path, content: bytes, mode: int = PUBLIC) -> None:
+    """Write or replace a file; a reader sees the old content or the new."""
+    temporary = _write_beside(path, content, mode)
+    try:
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock: one process at a time changes what is in it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_beside(path: Path, content: bytes, mode: int) -> Path:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    # The mode is given at creation: there is no moment at which others could read a key.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        temporary.unlink()
+        raise
+    return temporary
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
