@@ -94,10 +94,11 @@ Handler = Callable[[Call[Any, Any]], Awaitable[Reply | web.StreamResponse]]
 class Endpoint:
     """One method on one path.
 
-    `roles` (any of them) are asked of the caller, unless the endpoint is `public`. `conditional` asks for If-Match before the handler is called. `parameters` gives
-    the type of each placeholder in the path; one that is not given is a PathText. `max_body` and
-    `timeout` (seconds) override the server's. `render` replaces the rendering of problems where
-    another specification rules (OAuth 2).
+    `roles` (any of them) are asked of the caller, unless the endpoint is `public`. `conditional`
+    asks for If-Match before the handler is called. `parameters` gives the type of each placeholder
+    in the path; one that is not given is a PathText. `max_body` and `timeout` (seconds) override
+    the server's. `render` replaces the rendering of problems where another specification rules
+    (OAuth 2).
     """
 
     method: str
