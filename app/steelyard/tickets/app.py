@@ -1,0 +1,91 @@
+"""Puts the tickets API together; the one place that knows all its parts."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+
+from steelyard import __version__
+from steelyard.identity.authenticator import Authenticator
+from steelyard.identity.settings import IdentitySettings
+from steelyard.identity.tokens import TokenVerifier
+from steelyard.ledger.protocol import Ledger
+from steelyard.ledger.quorum import QuorumLedger
+from steelyard.ledger.settings import LedgerSettings
+from steelyard.store.database import Database
+from steelyard.store.settings import StoreSettings, VaultSettings
+from steelyard.store.vault import Vault
+from steelyard.tickets.directory import Directory
+from steelyard.tickets.search import TicketSearch
+from steelyard.tickets.service import TicketService
+from steelyard.tickets.settings import TicketsSettings
+from steelyard.tickets.views import TicketViews, endpoints
+from steelyard.web.application import build_application
+from steelyard.web.openapi import ApiInfo
+from steelyard.web.ratelimit import RateLimiter
+
+INFO = ApiInfo(
+    title="Steelyard weighing tickets API",
+    version=__version__,
+    description="Stations register weighing tickets; their customers' users query and prove them. "
+    "Weights are integers in grams, times RFC 3339 in UTC.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The sections that the tickets API reads."""
+
+    tickets: TicketsSettings
+    store: StoreSettings
+    vault: VaultSettings
+    identity: IdentitySettings
+    ledger: LedgerSettings
+
+
+def build(
+    settings: TicketsSettings,
+    database: Database,
+    vault: Vault,
+    verifier: TokenVerifier,
+    ledger: Ledger,
+) -> web.Application:
+    """The application over parts that are made already, as a test makes them."""
+    search = TicketSearch(ledger, settings.search_limits)
+    service = TicketService(Directory(database, vault), ledger, search)
+    app = build_application(
+        INFO,
+        endpoints(TicketViews(service)),
+        authenticator=Authenticator(verifier, database),
+        limits=settings.limits,
+        limiter=RateLimiter(settings.rate_per_second, settings.rate_burst),
+        ready_checks={"database": database.ping},
+        metrics_networks=settings.metrics_networks,
+    )
+
+    async def close_database(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await database.dispose()
+
+    app.cleanup_ctx.append(close_database)
+    return app
+
+
+def build_from(configuration: Configuration) -> web.Application:
+    """The application as configured. Call it inside of the event loop that will run it."""
+    session = aiohttp.ClientSession()
+    app = build(
+        configuration.tickets,
+        Database(configuration.store),
+        Vault.load(configuration.vault.key_ring_file),
+        TokenVerifier.from_settings(configuration.identity),
+        QuorumLedger(session, configuration.ledger),
+    )
+
+    async def close_session(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await session.close()
+
+    app.cleanup_ctx.append(close_session)
+    return app
