@@ -64,7 +64,7 @@ def build_application(
 def _add(app: web.Application, dispatcher: Dispatcher) -> None:
     endpoint = dispatcher.endpoint
     methods = [endpoint.method]
-    if endpoint.method == "GET" and endpoint.head:
+    if endpoint.answers_head:
         methods.append("HEAD")
     for method in methods:
         app.router.add_route(method, endpoint.path, dispatcher.serve, expect_handler=expect)

@@ -14,6 +14,7 @@ from steelyard.web.auth import Principal
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 FORM = "application/x-www-form-urlencoded"
+STREAMED = frozenset({"text/csv", "application/x-ndjson"})
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -63,7 +64,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One documented answer: the model (None: no schema) of each content type."""
+    """One documented answer: of each content type the model, a union of models, a JSON schema as a
+    mapping, or None for plain text.
+    """
 
     description: str
     content: Mapping[str, object] = field(default_factory=dict)
@@ -121,13 +124,18 @@ class Endpoint:
     problems: tuple[type[Problem], ...] = ()
     max_body: int | None = None
     timeout: float | None = None
-    head: bool = True
     render: Callable[[Problem], web.Response] | None = None
 
     @property
     def placeholders(self) -> list[str]:
         """The names in the path's template."""
         return _PLACEHOLDER.findall(self.path)
+
+    @property
+    def answers_head(self) -> bool:
+        """Whether HEAD is answered as well: a stream would write a body where none may be."""
+        types = {kind for response in self.responses.values() for kind in response.content}
+        return self.method == "GET" and not types & STREAMED
 
     def adapters(self) -> dict[str, TypeAdapter[Any]]:
         """What each placeholder is checked with."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -176,8 +177,8 @@ class OpenApi:
     def _media(self, model: object) -> dict[str, Any]:
         if model is None:
             return {"schema": {"type": "string"}}
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            return {"schema": self._refs[model, "serialization"]}
+        if members := [self._refs[member, "serialization"] for member in _members(model)]:
+            return {"schema": members[0] if len(members) == 1 else {"anyOf": members}}
         if not isinstance(model, Mapping):
             raise TypeError(f"a response's schema is a model or a mapping, not {model!r}")
         return {"schema": dict(model)}
@@ -189,10 +190,16 @@ def _models(endpoints: Iterable[Endpoint]) -> dict[ModelKey, None]:
         if endpoint.body:
             found[endpoint.body, "validation"] = None
         for response in endpoint.responses.values():
-            for model in response.content.values():
-                if isinstance(model, type) and issubclass(model, BaseModel):
+            for content in response.content.values():
+                for model in _members(content):
                     found[model, "serialization"] = None
     return found
+
+
+def _members(content: object) -> list[type[BaseModel]]:
+    """The models of a response's content: one, those of a union, or none."""
+    kinds = get_args(content) if isinstance(content, UnionType) else (content,)
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
 def _description(endpoint: Endpoint) -> str:
