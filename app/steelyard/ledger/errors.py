@@ -29,6 +29,14 @@ class PrivacyManagerUnavailable(LedgerProblem):
     hint = "Nothing was lost; send the request again."
 
 
+class PartyUnreachable(PrivacyManagerUnavailable):
+    """No privacy manager known to ours holds a party's key: it is down, new, or misspelt."""
+
+    slug = "party-unreachable"
+    title = "A party's privacy manager cannot be reached"
+    hint = "Nothing was lost; check the party's key, or send the request again when it is up."
+
+
 class TransactionPending(LedgerProblem):
     """A transaction was sent and is in no block yet; sending the same tickets again is safe."""
 

@@ -1,0 +1,303 @@
+"""What the station contract's words mean: tickets, filters, entries, events and errors.
+
+Texts are UTF-8 in a bytes32, left-aligned and padded with zeros; zero is absent or, in a filter,
+any (docs/architecture.md, "The contract").
+"""
+
+from collections.abc import Callable as Function
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from eth_abi import abi as eth_abi
+from eth_abi.exceptions import DecodingError, EncodingError
+from pydantic import ValidationError
+
+from steelyard.ledger.artefact import Word, station_tickets
+from steelyard.ledger.encoding import from_hex, keccak
+from steelyard.ledger.errors import (
+    ContractMissing,
+    LedgerProblem,
+    NotTheStation,
+    TicketConflict,
+    TicketInconsistent,
+    TransactionFailed,
+)
+from steelyard.ledger.jsonrpc import Json
+from steelyard.ledger.protocol import Entry, Page
+from steelyard.ticket import CellWeight, Ticket, TicketFilter
+
+UNKNOWN = bytes(32)  # the fingerprint of an id that is not registered
+_INT64 = (-(2**63), 2**63 - 1)
+_UINT64_MAX = 2**64 - 1
+_UINT32_MAX = 2**32 - 1
+
+
+class NotATicket(LedgerProblem):
+    """The ledger holds words at this place that are no weighing ticket."""
+
+    slug = "not-a-ticket"
+    title = "The ledger's answer is not a weighing ticket"
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The event TicketsRegistered: the indexes that one transaction gave, and its whereabouts."""
+
+    first_index: int
+    count: int
+    transaction_hash: str
+
+    def holds(self, index: int) -> bool:
+        """Whether the transaction registered the ticket with this index."""
+        return self.first_index <= index < self.first_index + self.count
+
+
+# -- writing
+
+
+def initcode() -> bytes:
+    """The payload of a deployment."""
+    return station_tickets().initcode
+
+
+def encode_registration(tickets: Sequence[Ticket]) -> bytes:
+    """Calldata of `register` for one ticket, of `registerMany` for several."""
+    functions = station_tickets().functions
+    if len(tickets) == 1:
+        return functions["register"].encode(ticket_words(tickets[0]))
+    return functions["registerMany"].encode([ticket_words(ticket) for ticket in tickets])
+
+
+def decode_registration(payload: bytes) -> tuple[Ticket, ...]:
+    """The tickets of a registering call's payload, in order.
+
+    Raises ValueError for anything else, also for an encoding other than the canonical one.
+    """
+    functions = station_tickets().functions
+    one, many = functions["register"], functions["registerMany"]
+    tickets: tuple[Ticket, ...]
+    try:
+        if payload[:4] == one.selector:
+            tickets = (words_ticket(one.decode_input(payload)[0]),)
+        elif payload[:4] == many.selector:
+            tickets = tuple(words_ticket(words) for words in many.decode_input(payload)[0])
+        else:
+            raise ValueError("it calls neither register nor registerMany")
+    except (DecodingError, NotATicket, OverflowError):
+        raise ValueError("its arguments are no weighing tickets") from None
+    canonical = one.encode(ticket_words(tickets[0])) if payload[:4] == one.selector else None
+    if payload != (canonical or many.encode([ticket_words(ticket) for ticket in tickets])):
+        raise ValueError("its arguments are not in the canonical encoding")
+    return tickets
+
+
+def fingerprint(ticket: Ticket) -> bytes:
+    """keccak256(abi.encode(ticket)), as the contract's `fingerprints` gives it."""
+    (kind,) = station_tickets().functions["register"].inputs
+    return keccak(eth_abi.encode([kind], [ticket_words(ticket)]))
+
+
+def ticket_words(ticket: Ticket) -> tuple[Word, ...]:
+    """The members of the struct Ticket, in its order."""
+    return (
+        ticket.id,
+        _word(ticket.terminal_serial),
+        ticket.terminal_restart,
+        ticket.timestamp,
+        _word(ticket.scale_serial),
+        _word(ticket.status),
+        ticket.gross,
+        ticket.tare,
+        ticket.net,
+        _word(ticket.vehicle),
+        [(_word(cell.serial), cell.weight) for cell in ticket.cells],
+    )
+
+
+def words_ticket(words: Sequence[Word]) -> Ticket:
+    """The ticket of a struct's members. Raises NotATicket."""
+    try:
+        return Ticket(
+            id=words[0],
+            terminal_serial=_text(words[1]),
+            terminal_restart=words[2],
+            timestamp=words[3],
+            scale_serial=_text(words[4]),
+            status=_text(words[5]),
+            gross=words[6],
+            tare=words[7],
+            net=words[8],
+            vehicle=_text(words[9]) or None,
+            cells=tuple(CellWeight(serial=_text(cell[0]), weight=cell[1]) for cell in words[10]),
+        )
+    except (ValidationError, UnicodeDecodeError):
+        raise NotATicket("The ledger holds words at this place that are no ticket") from None
+
+
+# -- asking
+
+
+def encode_query(ticket_filter: TicketFilter, cursor: int, limit: int, *, newest: bool) -> bytes:
+    """Calldata of `query`."""
+    words = filter_words(ticket_filter, newest=newest)
+    return station_tickets().functions["query"].encode(words, cursor, limit)
+
+
+def encode_count(ticket_filter: TicketFilter, cursor: int) -> bytes:
+    """Calldata of `count`."""
+    words = filter_words(ticket_filter, newest=False)
+    return station_tickets().functions["count"].encode(words, cursor)
+
+
+def encode_get(ticket_id: str) -> bytes:
+    """Calldata of `get`."""
+    return station_tickets().functions["get"].encode(ticket_id)
+
+
+def encode_fingerprints(ids: Sequence[str]) -> bytes:
+    """Calldata of `fingerprints`."""
+    return station_tickets().functions["fingerprints"].encode(list(ids))
+
+
+def encode_station() -> bytes:
+    """Calldata of `station`."""
+    return station_tickets().functions["station"].encode()
+
+
+def decode_page(data: bytes) -> Page:
+    """What `query` returned."""
+    entries, following = _output("query", data)
+    return Page(tuple(_entry(words) for words in entries), following)
+
+
+def decode_count(data: bytes) -> tuple[int, int]:
+    """What `count` returned: how many in this scan, and the cursor of the next; 0 ends."""
+    found, following = _output("count", data)
+    return found, following
+
+
+def decode_entry(data: bytes) -> Entry:
+    """What `get` returned."""
+    return _entry(_output("get", data)[0])
+
+
+def decode_fingerprints(data: bytes) -> tuple[bytes, ...]:
+    """What `fingerprints` returned."""
+    return tuple(_output("fingerprints", data)[0])
+
+
+def decode_station(data: bytes) -> str:
+    """What `station` returned: a lower-case address."""
+    address: str = _output("station", data)[0]
+    return address.lower()
+
+
+def filter_words(wanted: TicketFilter, *, newest: bool) -> tuple[Word, ...]:
+    """The members of the struct Filter, in its order."""
+    return (
+        wanted.id or "",
+        _word(wanted.terminal_serial),
+        *_range(wanted.restart_from, wanted.restart_to, (0, _UINT32_MAX)),
+        *_range(wanted.timestamp_from, wanted.timestamp_to, (0, _UINT64_MAX)),
+        _word(wanted.scale_serial),
+        _word(wanted.status),
+        _word(wanted.vehicle),
+        *_range(wanted.gross_from, wanted.gross_to, _INT64),
+        *_range(wanted.tare_from, wanted.tare_to, _INT64),
+        *_range(wanted.net_from, wanted.net_to, _INT64),
+        _word(wanted.cell_serial),
+        *_range(wanted.cell_weight_from, wanted.cell_weight_to, _INT64),
+        newest,
+    )
+
+
+# -- events and errors
+
+
+def registered_events(logs: Iterable[Json], address: str) -> tuple[Registered, ...]:
+    """The events TicketsRegistered of the contract at `address` among JSON-RPC log objects."""
+    topic = station_tickets().registered_topic
+    return tuple(
+        Registered(
+            first_index=int(log["topics"][1], 16),
+            count=int(log["data"], 16),
+            transaction_hash=log["transactionHash"],
+        )
+        for log in logs
+        if log["address"].lower() == address.lower() and log["topics"][0] == topic
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """A custom error of the contract; no name for a revert that gave no reason of its own."""
+
+    name: str | None
+    arguments: tuple[Word, ...] = ()
+
+    def as_problem(self) -> LedgerProblem:
+        """The named error that a caller is told."""
+        explain = _PROBLEMS.get(self.name or "")
+        if explain is None:
+            return TransactionFailed("The contract reverted without a reason that we know")
+        return explain(*self.arguments)
+
+
+def decode_revert(data: str | None) -> Revert:
+    """The custom error in an `eth_call`'s error data."""
+    try:
+        raw = from_hex(data) if data else b""
+        error = station_tickets().errors.get(raw[:4])
+        return Revert(error.name, error.decode_input(raw)) if error else Revert(None)
+    except (ValueError, DecodingError):
+        return Revert(None)
+
+
+_PROBLEMS: dict[str, Function[..., LedgerProblem]] = {
+    "TicketKnown": lambda name: TicketConflict(f"A ticket {name} is registered already"),
+    "NetMismatch": lambda name: TicketInconsistent(f"{name}: net must be gross minus tare"),
+    "NoCells": lambda name: TicketInconsistent(f"{name}: a ticket needs at least one cell"),
+    "TooManyCells": lambda name, size: TicketInconsistent(f"{name}: {size} cells are too many"),
+    "InvalidField": lambda name, what: TicketInconsistent(
+        f"{name}: the contract does not take this value of {what}"
+    ),
+    "NotTheStation": lambda _: NotTheStation(
+        "The transaction was signed by another key than the contract's station"
+    ),
+    "EmptyBatch": lambda: TransactionFailed("The batch holds no ticket"),
+    "BatchTooLarge": lambda size, limit: TransactionFailed(
+        f"A batch of {size} tickets is larger than the contract's limit of {limit}"
+    ),
+    "UnknownTicket": lambda name: TransactionFailed(f"No ticket {name} is registered"),
+    "LimitOutOfRange": lambda limit, most: TransactionFailed(
+        f"A page of {limit} tickets was asked for; 1 to {most} are allowed"
+    ),
+}
+
+
+# -- words
+
+
+def _entry(words: Sequence[Word]) -> Entry:
+    return Entry(ticket=words_ticket(words[0]), index=words[1], block_number=words[2])
+
+
+def _output(function: str, data: bytes) -> tuple[Word, ...]:
+    if not data:
+        raise ContractMissing("No station contract answers at this address and node")
+    try:
+        return station_tickets().functions[function].decode_output(data)
+    except (DecodingError, EncodingError, OverflowError, UnicodeDecodeError):
+        raise ContractMissing("What answers at this address is no station contract") from None
+
+
+def _range(low: int | None, high: int | None, ends: tuple[int, int]) -> tuple[int, int]:
+    return ends[0] if low is None else low, ends[1] if high is None else high
+
+
+def _word(text: str | None) -> bytes:
+    return (text or "").encode().ljust(32, b"\0")
+
+
+def _text(word: bytes) -> str:
+    return word.rstrip(b"\0").decode()

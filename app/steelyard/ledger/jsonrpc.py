@@ -1,0 +1,118 @@
+"""Raw JSON-RPC 2.0 over one keep-alive HTTP session.
+
+web3.py's middleware stays off the hot path: a call here is one dictionary out and one in.
+Parameters never reach an exception text or a log, as they may hold tickets.
+"""
+
+import json
+from itertools import count
+from typing import Any, TypeAlias
+
+import aiohttp
+
+from steelyard.ledger.errors import NodeUnavailable
+
+Json: TypeAlias = Any  # what JSON can hold; whoever reads it checks it
+
+
+class NodeUnreached(NodeUnavailable):
+    """No connection came about: the node has certainly not seen the request."""
+
+
+class NodeError(NodeUnavailable):
+    """The node answered with a JSON-RPC error object: the call was refused, not lost."""
+
+    def __init__(self, node: str, method: str, code: int, message: str, data: str | None) -> None:
+        # The message goes into `message` only: a node may quote what it was sent.
+        super().__init__(f"The node {node} answered {method} with error {code}")
+        self.code = code
+        self.message = message
+        self.data = data
+
+    @property
+    def is_revert(self) -> bool:
+        """Whether a contract's code refused the call, rather than the node."""
+        return self.data is not None or self.message.startswith("execution reverted")
+
+
+class JsonRpc:
+    """One node's JSON-RPC endpoint. `name` is what errors call it; its URL is shown nowhere."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, name: str, request_timeout: float
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._name = name
+        self._request_timeout = request_timeout
+        self._ids = count(1)
+
+    async def call(self, method: str, *params: Json) -> Json:
+        """The result of a call that changes nothing; tried twice when a connection breaks.
+
+        A server may close a kept-alive connection at the moment that we use it again.
+        Raises NodeError for an answer that is an error, else NodeUnavailable.
+        """
+        try:
+            return await self._exchange(method, params, self._request_timeout)
+        except NodeUnreached:
+            raise
+        except _ConnectionBroke:
+            return await self._exchange(method, params, self._request_timeout)
+
+    async def call_once(self, method: str, *params: Json, wait: float) -> Json:
+        """The result of a call that may change something; `wait` in seconds.
+
+        Raises NodeUnreached when it certainly did nothing, NodeError when the node refused it,
+        and any other NodeUnavailable when nobody knows.
+        """
+        return await self._exchange(method, params, wait)
+
+    async def _exchange(self, method: str, params: tuple[Json, ...], wait: float) -> Json:
+        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        try:
+            async with self._session.post(
+                self._url, json=request, timeout=aiohttp.ClientTimeout(total=wait)
+            ) as response:
+                body = await response.read()
+                status = response.status
+        except aiohttp.ClientConnectorError:
+            raise NodeUnreached(f"The node {self._name} cannot be reached") from None
+        except TimeoutError:
+            raise NodeUnavailable(
+                f"The node {self._name} did not answer {method} within {wait:g} s"
+            ) from None
+        except (aiohttp.ClientError, OSError):
+            raise _ConnectionBroke(
+                f"The connection to the node {self._name} broke during {method}"
+            ) from None
+        except ValueError:  # aiohttp.InvalidURL, and what yarl says of a port
+            raise NodeUnreached(f"The URL of the node {self._name} is not valid") from None
+        return self._result_of(method, status, body)
+
+    def _result_of(self, method: str, status: int, body: bytes) -> Json:
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
+            raise NodeUnavailable(
+                f"The node {self._name} answered {method} with HTTP {status} and no JSON-RPC"
+            )
+        error = answer.get("error")
+        if error is None:
+            return answer["result"]
+        if not isinstance(error, dict):
+            error = {}
+        data = error.get("data")
+        raise NodeError(
+            self._name,
+            method,
+            error["code"] if isinstance(error.get("code"), int) else 0,
+            str(error.get("message", "")),
+            data if isinstance(data, str) else None,
+        )
+
+
+class _ConnectionBroke(NodeUnavailable):
+    """The connection ended before the answer: the node may or may not have acted."""

@@ -1,0 +1,126 @@
+"""A GoQuorum node, as far as the seam asks it anything: the wire's calls with our types."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steelyard.ledger.contract import Registered, registered_events
+from steelyard.ledger.encoding import from_hex, from_quantity, to_hex, to_quantity
+from steelyard.ledger.errors import NodeUnavailable
+from steelyard.ledger.jsonrpc import Json, JsonRpc
+
+LARGEST_BLOCK_NUMBER = 2**63 - 1  # what the node takes as a number; above it reads no answer
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """A transaction's receipt at this node: for a private one, what it did in private here."""
+
+    transaction_hash: str
+    block_number: int
+    succeeded: bool
+    contract_address: str | None
+    logs: tuple[Json, ...]
+
+    def registered(self, address: str) -> tuple[Registered, ...]:
+        """What the contract at `address` registered in it."""
+        return registered_events(self.logs, address)
+
+
+class Node:
+    """One node. Raises NodeError for what it refuses, NodeUnavailable where it fails to answer."""
+
+    def __init__(self, rpc: JsonRpc, name: str) -> None:
+        self._rpc = rpc
+        self._name = name
+
+    async def block_number(self) -> int:
+        """The number of the head."""
+        return self._quantity(await self._rpc.call("eth_blockNumber"), "eth_blockNumber")
+
+    async def transaction_count(self, address: str, block: str) -> int:
+        """How many transactions of an account `latest` or `pending` hold: the next nonce."""
+        method = "eth_getTransactionCount"
+        return self._quantity(await self._rpc.call(method, address, block), method)
+
+    async def transaction(self, transaction_hash: str) -> dict[str, Json] | None:
+        """A transaction in a block or in the pool."""
+        return await self._record("eth_getTransactionByHash", transaction_hash)
+
+    async def mined(self, transaction_hash: str) -> Mined | None:
+        """The receipt of a transaction, or None while it is in no block."""
+        method = "eth_getTransactionReceipt"
+        receipt = await self._record(method, transaction_hash)
+        if receipt is None:
+            return None
+        try:
+            return Mined(
+                transaction_hash=receipt["transactionHash"],
+                block_number=from_quantity(receipt["blockNumber"]),
+                succeeded=from_quantity(receipt["status"]) == 1,
+                contract_address=receipt["contractAddress"],
+                logs=tuple(receipt["logs"]),
+            )
+        except (KeyError, ValueError, TypeError):
+            raise self._nonsense(method) from None
+
+    async def block(self, number: int) -> dict[str, Json] | None:
+        """A block with its transactions, or None beyond the head."""
+        if not 0 <= number <= LARGEST_BLOCK_NUMBER:
+            return None
+        return await self._record("eth_getBlockByNumber", to_quantity(number), True)
+
+    async def code(self, address: str) -> bytes:
+        """The code at an address in the state that this node sees."""
+        return self._bytes(await self._rpc.call("eth_getCode", address, "latest"), "eth_getCode")
+
+    async def payload(self, digest: str) -> bytes:
+        """The clear payload that a 64-byte hash names; empty at a node that is no party."""
+        method = "eth_getQuorumPayload"
+        return self._bytes(await self._rpc.call(method, digest), method)
+
+    async def call(self, address: str, data: bytes, sender: str | None = None) -> bytes:
+        """What a call at the head returns; raises NodeError with the revert's data."""
+        request = {"to": address, "data": to_hex(data)}
+        if sender:
+            request["from"] = sender
+        return self._bytes(await self._rpc.call("eth_call", request, "latest"), "eth_call")
+
+    async def registered_in(self, address: str, block_number: int) -> tuple[Registered, ...]:
+        """What the contract at `address` registered in a block."""
+        number = to_quantity(block_number)
+        wanted = {"address": address, "fromBlock": number, "toBlock": number}
+        logs = await self._rpc.call("eth_getLogs", wanted)
+        try:
+            return registered_events(logs, address)
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError):
+            raise self._nonsense("eth_getLogs") from None
+
+    async def send_private(self, raw: str, parties: Sequence[str], wait: float) -> None:
+        """Give the node a private transaction; its privacy manager serves the parties first."""
+        arguments = {"privateFor": list(parties)}
+        await self._rpc.call_once("eth_sendRawPrivateTransaction", raw, arguments, wait=wait)
+
+    async def send_raw(self, raw: str, wait: float) -> None:
+        """Put a transaction into the pool whose payload the parties have already."""
+        await self._rpc.call_once("eth_sendRawTransaction", raw, wait=wait)
+
+    async def _record(self, method: str, *params: Json) -> dict[str, Json] | None:
+        answer = await self._rpc.call(method, *params)
+        if answer is not None and not isinstance(answer, dict):
+            raise self._nonsense(method)
+        return answer
+
+    def _quantity(self, answer: Json, method: str) -> int:
+        try:
+            return from_quantity(answer)
+        except ValueError:
+            raise self._nonsense(method) from None
+
+    def _bytes(self, answer: Json, method: str) -> bytes:
+        try:
+            return from_hex(answer)
+        except ValueError:
+            raise self._nonsense(method) from None
+
+    def _nonsense(self, method: str) -> NodeUnavailable:
+        return NodeUnavailable(f"The node {self._name} answered {method} with nonsense")

@@ -1,0 +1,61 @@
+"""Settings of the ledger room: how long to wait, how often to ask, how much gas to offer."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from steelyard.settings import Section
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class LedgerSettings(Section):
+    """What the platform may spend on a transaction, in seconds and in gas."""
+
+    section: ClassVar[str] = "ledger"
+
+    request_timeout: Seconds = Field(
+        10.0, description="Seconds that a node may take to answer one JSON-RPC call."
+    )
+    privacy_manager_timeout: Seconds = Field(
+        10.0, description="Seconds that a privacy manager may take to store a payload."
+    )
+    send_timeout: Seconds = Field(
+        20.0,
+        description="Seconds that a node may take to accept a private transaction; in this time "
+        "its privacy manager distributes the payload to the parties.",
+    )
+    recovery_timeout: Seconds = Field(
+        15.0,
+        description="Seconds to find out what became of a transaction whose answer was lost, "
+        "before the caller is told to come again.",
+    )
+    confirm_timeout: Seconds = Field(
+        60.0, description="Seconds to wait for a transaction's block before the caller is told."
+    )
+    poll_first: Seconds = Field(
+        0.02, description="Seconds before a receipt is asked for the first time."
+    )
+    poll_longest: Seconds = Field(
+        0.25, description="The longest pause in seconds between two looks for a receipt."
+    )
+    stall_after: Seconds = Field(
+        6.0,
+        description="Seconds without a receipt after which a transaction is looked for in the "
+        "node's pool, sent again when it is gone, and a gap before it is filled.",
+    )
+    gas_deploy: int = Field(
+        60_000_000, gt=0, le=500_000_000, description="Gas offered for deploying a contract."
+    )
+    gas_base: int = Field(
+        1_000_000, gt=0, le=500_000_000, description="Gas offered for a registration, once."
+    )
+    gas_per_ticket: int = Field(
+        2_500_000, gt=0, le=500_000_000, description="Gas offered for each ticket of it, besides."
+    )
+    max_batch: int = Field(
+        100, gt=0, le=1000, description="Tickets in one private transaction at most."
+    )
+    max_in_flight: int = Field(
+        16, gt=0, le=64, description="Transactions of one key that wait for a block at most."
+    )
