@@ -1,0 +1,1 @@
+"""The station's SmartBox: from the load cells' samples to a receipt from the ledger."""

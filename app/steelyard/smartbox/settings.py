@@ -1,0 +1,140 @@
+"""The settings of a SmartBox."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from steelyard.settings import Section
+from steelyard.ticket import MAX_CELLS, MAX_GRAMS, Serial
+from steelyard.weighings import NAME_PATTERN
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Factor = Annotated[Decimal, Field(gt=0, le=1000, max_digits=15, allow_inf_nan=False)]
+
+
+def _check_interval(grams: int) -> int:
+    """OIML R 76-1, T.3.2: an interval is 1, 2 or 5 times a power of ten."""
+    digits = str(grams).rstrip("0")
+    if digits not in {"1", "2", "5"}:
+        raise ValueError("must be 1, 2 or 5 times a power of ten")
+    return grams
+
+
+def _check_https(url: str) -> str:
+    if not url.startswith("https://") or len(url) < 9:
+        raise ValueError("must be an https:// URL")
+    return url.rstrip("/")
+
+
+HttpsUrl = Annotated[str, AfterValidator(_check_https)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CellSettings(_Part):
+    """One load cell: weight = (raw - zero) * span * corner."""
+
+    serial: Serial = Field(description="Serial number, as in the cell's certificate.")
+    zero: Decimal = Field(
+        default=Decimal(0),
+        max_digits=15,
+        allow_inf_nan=False,
+        description="Raw value of the unloaded cell, in kg.",
+    )
+    span: Factor = Field(default=Decimal(1), description="Span factor of the cell.")
+    corner: Factor = Field(
+        default=Decimal(1), description="Corner factor: evens out where on the platform it stands."
+    )
+
+
+class WeighbridgeSettings(_Part):
+    """One weighbridge and the load cells under it, in the order in which tickets list them."""
+
+    name: Name = Field(description="Name of the weighbridge; it stands in the tickets' ids.")
+    scale_serial: Serial = Field(description="Serial number of the scale.")
+    scale_interval_grams: Annotated[int, AfterValidator(_check_interval)] = Field(
+        gt=0, description="Scale interval d: weights are rounded to it. 1, 2 or 5 times 10^k."
+    )
+    max_capacity_grams: int = Field(
+        gt=0, le=MAX_GRAMS, description="Max: above it a weighing's status is `overload`."
+    )
+    cells: tuple[CellSettings, ...] = Field(
+        min_length=1, max_length=MAX_CELLS, description="The load cells under the weighbridge."
+    )
+
+
+class SmartBoxSettings(Section):
+    """The section `smartbox`."""
+
+    section: ClassVar[str] = "smartbox"
+
+    station: Name = Field(description="Name of the station; it stands in the tickets' ids.")
+    terminal_serial: Serial = Field(description="Serial number of this terminal.")
+    data_directory: Path = Field(
+        description="Directory of the alibi memory and the outbox, on local storage."
+    )
+    weighbridges: tuple[WeighbridgeSettings, ...] = Field(
+        min_length=1, description="The station's weighbridges."
+    )
+    coap_host: str = Field(default="0.0.0.0", description="Address to bind for CoAP.")  # noqa: S104 - the load cells come from the station's own network
+    coap_port: int = Field(
+        default=5684, ge=0, le=65535, description="UDP port for CoAP over DTLS; 0 takes a free one."
+    )
+    certificate_file: Path = Field(description="Certificate of the SmartBox for the load cells.")
+    key_file: Path = Field(description="Private key of that certificate.")
+    device_ca_file: Path = Field(description="Authority of the load cells' certificates.")
+    device_crl_file: Path | None = Field(
+        default=None, description="Revocation list of that authority."
+    )
+    management_url: HttpsUrl = Field(description="Base URL of the management API.")
+    tickets_url: HttpsUrl = Field(description="Base URL of the tickets API.")
+    ca_file: Path = Field(
+        description="The only authority that the two APIs' certificates may have."
+    )
+    client_id: str = Field(min_length=1, description="OAuth client id of the station.")
+    client_secret_file: Path = Field(description="File with the station's OAuth client secret.")
+    join_deadline_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="How long the cells of a weighing wait for each other before it is set aside.",
+    )
+    batch_size: int = Field(default=100, ge=1, le=100, description="Tickets in one request, most.")
+    batch_bytes: int = Field(
+        default=262_144, ge=4096, description="Bytes of tickets in one request, most."
+    )
+    batch_age_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=600,
+        description="How long a ticket waits for company; 0: goes at once.",
+    )
+    backoff_seconds: float = Field(
+        default=1.0, gt=0, le=60, description="First pause after a failed request; it doubles."
+    )
+    backoff_limit_seconds: float = Field(
+        default=120.0, gt=0, le=3600, description="Longest pause between two requests."
+    )
+    request_timeout_seconds: float = Field(
+        default=60.0, gt=0, le=600, description="Time limit of one request to the platform."
+    )
+    status_port: int = Field(
+        default=8190,
+        ge=0,
+        le=65535,
+        description="TCP port of the status page on 127.0.0.1; 0 takes a free one.",
+    )
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [bridge.name for bridge in self.weighbridges]
+        serials = [cell.serial for bridge in self.weighbridges for cell in bridge.cells]
+        for kind, values in (("weighbridge", names), ("load cell", serials)):
+            twice = sorted({value for value in values if values.count(value) > 1})
+            if twice:
+                raise ValueError(f"weighbridges: the {kind} {twice[0]} stands more than once")
+        return self
