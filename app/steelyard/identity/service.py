@@ -1,10 +1,47 @@
-"""The grants of the token endpoint, and revocation."""
+"""The grants of the token endpoint, revocation, and changing a password.
 
+Each method is its own unit of work: what a failure must leave behind (a counted attempt, a
+revoked family, an audit line) is committed before the error is raised.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog import get_logger
 
+from steelyard.identity import clients, refresh
+from steelyard.identity.errors import InvalidClient, InvalidGrant, InvalidToken
+from steelyard.identity.lockout import AddressLimiter, clear_attempts, count_attempt
+from steelyard.identity.passwords import MAX_BYTES, PasswordHasher, Verification, check_password
 from steelyard.identity.principal import Principal
+from steelyard.identity.sessions import end_sessions
+from steelyard.identity.settings import IdentitySettings
+from steelyard.identity.tokens import TokenIssuer, TokenVerifier
+from steelyard.store.audit import Actor, Subject, record
+from steelyard.store.database import Database
+from steelyard.store.identifiers import now_ms
+from steelyard.store.models import (
+    Customer,
+    RevokedToken,
+    Role,
+    Station,
+    StationStatus,
+    Status,
+    TokenFamily,
+    User,
+    name_key,
+)
+
+logger = get_logger(__name__)
+
+_WRONG_LOGIN = "the log-in or the password is wrong, or the account is locked for a while"
+_WRONG_CLIENT = "the client id or the client secret is wrong"
+_WRONG_REFRESH = "the refresh token is invalid, expired or revoked"
+_MAX_LOGIN = 254
+_LEEWAY_SECONDS = 300  # the most that the settings allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +73,308 @@ class Origin:
     request_id: str | None = None
 
 
-__all__ = ["AsyncSession", "Grant", "Origin", "Principal"]
+class IdentityService:
+    """Log-ins and tokens. One for a process, because the address limiter lives in its memory."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: IdentitySettings,
+        issuer: TokenIssuer,
+        verifier: TokenVerifier,
+        passwords: PasswordHasher,
+        *,
+        limiter: AddressLimiter | None = None,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._issuer = issuer
+        self._verifier = verifier
+        self._policy = refresh.RefreshPolicy.from_settings(settings)
+        self._limiter = limiter or AddressLimiter.from_settings(settings)
+        self._clock = clock
+        self.passwords = passwords
+
+    @classmethod
+    def from_settings(cls, database: Database, settings: IdentitySettings) -> Self:
+        """A service with the key files that the settings name."""
+        return cls(
+            database,
+            settings,
+            TokenIssuer.from_settings(settings),
+            TokenVerifier.from_settings(settings),
+            PasswordHasher(settings),
+        )
+
+    def close(self) -> None:
+        """Release the hashing threads."""
+        self.passwords.close()
+
+    async def password_grant(self, login: str, password: str, origin: Origin) -> Grant:
+        """Log a user in (RFC 6749, section 4.3). Raises InvalidGrant, TooManyAttempts.
+
+        Unknown, disabled and locked accounts get the same answer as a wrong password.
+        """
+        self._limiter.take(origin.address)
+        user = await self._count_attempt(login)
+        checked = await self._verify(user, password)
+        async with self._database.session() as session:
+            current = await self._unchanged(session, user) if checked.matches else None
+            grant = await self._log_in(session, current, checked) if current else None
+            await record(
+                session,
+                "user.log-in",
+                actor=Actor("user", user.id if user else None),
+                subject=Subject("user", user.id) if user else None,
+                outcome="success" if grant else "refused",
+                detail={"address": origin.address[:64]},
+                request_id=origin.request_id,
+            )
+        if grant is None:
+            raise InvalidGrant(_WRONG_LOGIN)
+        self._limiter.give_back(origin.address)
+        return grant
+
+    async def client_credentials_grant(
+        self, client_id: str, client_secret: str, origin: Origin
+    ) -> Grant:
+        """A station's access token (RFC 6749, section 4.4). Raises InvalidClient, TooManyAttempts.
+
+        No refresh token comes with it (section 4.4.3): the station can always ask again.
+        """
+        self._limiter.take(origin.address)
+        async with self._database.session(read_only=True) as session:
+            station = await _active_station(session, Station.client_id == _storable(client_id))
+        stored = station.client_secret_hash if station else None
+        if not clients.secret_matches(stored, client_secret) or station is None:
+            await self._audit_refusal("station.log-in", Actor("station"), origin)
+            raise InvalidClient(_WRONG_CLIENT)
+        self._limiter.give_back(origin.address)
+        return self._grant_station(station)
+
+    async def refresh_grant(self, refresh_token: str, origin: Origin) -> Grant:
+        """New tokens for a refresh token (RFC 6749, section 6). Raises InvalidGrant.
+
+        A refresh token that was used before revokes its whole family, and the audit log says so.
+        """
+        grant = None
+        async with self._database.session() as session:
+            exchange = await refresh.exchange(session, self._policy, refresh_token, self._clock())
+            family = exchange.family
+            if exchange.outcome is refresh.Outcome.RENEWED and family is not None:
+                grant = await self._renew(session, family, exchange.token)
+            elif exchange.outcome is refresh.Outcome.REUSED and family is not None:
+                logger.warning("refresh token reused", family=family.id)
+                await record(
+                    session,
+                    "token.reuse",
+                    actor=_owner(family),
+                    subject=Subject("token-family", family.id),
+                    outcome="revoked",
+                    detail={"address": origin.address[:64]},
+                    request_id=origin.request_id,
+                )
+        if grant is None:
+            raise InvalidGrant(_WRONG_REFRESH)
+        return grant
+
+    async def revoke(self, token: str, origin: Origin) -> None:
+        """Revoke a refresh token with its family, or an access token (RFC 7009).
+
+        Unknown and expired tokens are no error (section 2.2).
+        """
+        now = self._clock()
+        async with self._database.session() as session:
+            family = await refresh.revoke_family(session, token, now)
+            if family is not None:
+                await record(
+                    session,
+                    "token.revoke",
+                    actor=_owner(family),
+                    subject=Subject("token-family", family.id),
+                    request_id=origin.request_id,
+                )
+                return
+        try:
+            principal = await self._verifier.verify(token)
+        except InvalidToken:
+            return
+        async with self._database.session() as session:
+            await _revoke_access_token(session, principal, origin)
+
+    async def change_password(self, user_id: str, current: str, new: str, origin: Origin) -> None:
+        """A user changes the own password; all of the user's tokens end.
+
+        Raises InvalidGrant when `current` is wrong, WeakPassword when `new` breaks a rule.
+        """
+        self._limiter.take(origin.address)
+        async with self._database.session(read_only=True) as session:
+            found = await session.get(User, user_id)
+            login = found.login if found else ""
+        user = await self._count_attempt(login)
+        checked = await self._verify(user, current)
+        if user is None or user.id != user_id or not checked.matches:
+            await self._audit_refusal("user.password", Actor("user", user_id), origin)
+            raise InvalidGrant(_WRONG_LOGIN)
+        self._limiter.give_back(origin.address)
+        new_hash = await self.new_password(new, login=user.login)
+        async with self._database.session() as session:
+            stands = await self._unchanged(session, user)
+            if stands is None:
+                raise InvalidGrant(_WRONG_LOGIN)
+            stands.password_hash = new_hash
+            await end_sessions(session, stands, "password-changed")
+            await clear_attempts(session, stands, self._clock())
+            actor = Actor("user", user_id)
+            await record(
+                session,
+                "user.password",
+                actor=actor,
+                subject=Subject("user", user_id),
+                request_id=origin.request_id,
+            )
+
+    async def new_password(self, password: str, *, login: str) -> str:
+        """The hash of a new password for `login`. Raises WeakPassword."""
+        check_password(password, login=login, min_length=self._settings.password_min_length)
+        return await self.passwords.hash(password)
+
+    async def _count_attempt(self, login: str) -> User | None:
+        """The user who may try, or None; the attempt counts as failed until it succeeds."""
+        async with self._database.session() as session:
+            user = await _live_user(session, login)
+            if user is None or user.status is not Status.ACTIVE:
+                return None
+            allowed = await count_attempt(session, user, self._settings, self._clock())
+            return user if allowed else None
+
+    async def _verify(self, user: User | None, password: str) -> Verification:
+        if len(password.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+            user = None  # no such password can have been set; hashing megabytes would cost time
+            password = ""
+        return await self.passwords.verify(user.password_hash if user else None, password)
+
+    async def _unchanged(self, session: AsyncSession, user: User | None) -> User | None:
+        """The user's row, locked, unless what the password was compared with has changed since."""
+        if user is None:
+            return None
+        statement = select(User).where(User.id == user.id).with_for_update()
+        current = (await session.execute(statement)).scalar_one_or_none()
+        same = (
+            current is not None
+            and current.password_hash == user.password_hash
+            and await _user_active(session, current)
+        )
+        return current if same else None
+
+    async def _log_in(self, session: AsyncSession, user: User, checked: Verification) -> Grant:
+        now = self._clock()
+        await clear_attempts(session, user, now, new_hash=checked.new_hash)
+        family, token = await refresh.open_family(session, self._policy, user, now)
+        return self._grant_user(user, family.id, token)
+
+    async def _renew(
+        self, session: AsyncSession, family: TokenFamily, token: str | None
+    ) -> Grant | None:
+        if family.user_id is not None:
+            user = await session.get(User, family.user_id)
+            if user is not None and await _user_active(session, user):
+                return self._grant_user(user, family.id, token)
+        elif family.station_id is not None:
+            station = await _active_station(session, Station.id == family.station_id)
+            if station is not None:
+                return self._grant_station(station, family.id, token)
+        family.revoked_at = self._clock()
+        family.revoked_because = "owner-inactive"
+        return None
+
+    def _grant_user(self, user: User, family_id: str, token: str | None) -> Grant:
+        access = self._issuer.issue(
+            kind="user",
+            subject=user.id,
+            role=user.role,
+            customer_id=user.customer_id,
+            epoch=user.token_epoch,
+            family_id=family_id,
+        )
+        return Grant(access, self._issuer.lifetime_seconds, token)
+
+    def _grant_station(
+        self, station: Station, family_id: str | None = None, token: str | None = None
+    ) -> Grant:
+        access = self._issuer.issue(
+            kind="station",
+            subject=station.id,
+            role=Role.STATION,
+            customer_id=station.customer_id,
+            epoch=station.token_epoch,
+            family_id=family_id,
+        )
+        return Grant(access, self._issuer.lifetime_seconds, token)
+
+    async def _audit_refusal(self, action: str, actor: Actor, origin: Origin) -> None:
+        async with self._database.session() as session:
+            await record(
+                session,
+                action,
+                actor=actor,
+                outcome="refused",
+                detail={"address": origin.address[:64]},
+                request_id=origin.request_id,
+            )
+
+
+async def _live_user(session: AsyncSession, login: str) -> User | None:
+    if len(login) > _MAX_LOGIN:
+        return None
+    statement = (
+        select(User)
+        .where(User.login_key == name_key(_storable(login)), User.status != Status.DELETED)
+        .with_for_update()
+    )
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def _active_station(session: AsyncSession, condition: ColumnElement[bool]) -> Station | None:
+    statement = (
+        select(Station)
+        .join(Customer, Customer.id == Station.customer_id)
+        .where(condition, Station.status == StationStatus.ACTIVE, Customer.status == Status.ACTIVE)
+    )
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def _user_active(session: AsyncSession, user: User) -> bool:
+    if user.status is not Status.ACTIVE:
+        return False
+    if user.customer_id is None:
+        return True
+    customer = await session.get(Customer, user.customer_id)
+    return customer is not None and customer.status is Status.ACTIVE
+
+
+async def _revoke_access_token(session: AsyncSession, principal: Principal, origin: Origin) -> None:
+    if await session.get(RevokedToken, principal.token_id) is not None:
+        return
+    # A verifier takes the token for its leeway longer than it says.
+    expires_at = (principal.expires_at + _LEEWAY_SECONDS) * 1000
+    session.add(RevokedToken(token_id=principal.token_id, expires_at=expires_at))
+    await record(
+        session,
+        "token.revoke",
+        actor=principal.actor,
+        subject=Subject("access-token", principal.token_id),
+        request_id=origin.request_id,
+    )
+
+
+def _owner(family: TokenFamily) -> Actor:
+    if family.user_id is not None:
+        return Actor("user", family.user_id)
+    return Actor("station", family.station_id)
+
+
+def _storable(text: str) -> str:
+    """The text, or one that matches nothing: PostgreSQL refuses NUL and lone surrogates."""
+    return text if text.isprintable() else ""
