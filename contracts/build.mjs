@@ -5,9 +5,9 @@
 //   node build.mjs --check   compile and compare with the committed artefact; exit status 1 on a difference
 //
 // The output depends on the source, the settings below and the locked compiler only: the bytecode
-// carries no metadata hash, and the source is compiled under its bare name.
+// carries no metadata hash, and the sources are compiled under their bare names.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import solc from "solc";
@@ -25,15 +25,20 @@ const settings = {
   metadata: { bytecodeHash: "none", appendCBOR: false },
 };
 
-function compile(source) {
+function readSources() {
+  const names = readdirSync(here).filter((name) => name.endsWith(".sol")).sort();
+  return Object.fromEntries(names.map((name) => [name, { content: readFileSync(join(here, name), "utf8") }]));
+}
+
+function compile(sources) {
   const input = {
     language: "Solidity",
-    sources: { [sourceName]: { content: source } },
+    sources,
     settings: {
       ...settings,
       outputSelection: {
         [sourceName]: {
-          [contractName]: ["abi", "devdoc", "userdoc", "storageLayout", "evm.bytecode.object", "evm.deployedBytecode.object"],
+          [contractName]: ["abi", "devdoc", "userdoc", "evm.bytecode.object", "evm.deployedBytecode.object"],
         },
       },
     },
@@ -47,8 +52,8 @@ function compile(source) {
 }
 
 function render() {
-  const source = readFileSync(join(here, sourceName), "utf8");
-  const contract = compile(source);
+  const sources = readSources();
+  const contract = compile(sources);
   const deployed = contract.evm.deployedBytecode.object;
   if (deployed.length / 2 > codeSizeLimit) {
     console.error(`${contractName}: ${deployed.length / 2} bytes of code, more than the ${codeSizeLimit} of EIP-170`);
@@ -58,7 +63,7 @@ function render() {
     contractName,
     compiler: solc.version().replace(/\.Emscripten\.clang$/, ""),
     settings,
-    sourceHash: "sha256:" + createHash("sha256").update(source).digest("hex"),
+    sourceHash: "sha256:" + createHash("sha256").update(JSON.stringify(sources)).digest("hex"),
     abi: contract.abi,
     bytecode: "0x" + contract.evm.bytecode.object,
     deployedBytecode: "0x" + deployed,
@@ -78,10 +83,10 @@ if (flags.some((flag) => flag !== "--check")) {
 const text = render();
 if (flags.includes("--check")) {
   if (!existsSync(artefactPath) || readFileSync(artefactPath, "utf8") !== text) {
-    console.error(`${shown} is not what ${sourceName} compiles to; run: npm run build`);
+    console.error(`${shown} is not what contracts/ compiles to; run: npm run build`);
     process.exit(1);
   }
-  console.log(`${shown} is what ${sourceName} compiles to`);
+  console.log(`${shown} is what contracts/ compiles to`);
 } else {
   mkdirSync(dirname(artefactPath), { recursive: true });
   writeFileSync(artefactPath, text);

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Fields} from "./Fields.sol";
+import {StationTickets} from "./StationTickets.sol";
+import {Cell, Entry, MAX_CELLS, MAX_GRAMS, MAX_TIMESTAMP, MIN_GRAMS, Ticket} from "./Ticket.sol";
+import {TimeIndex} from "./TimeIndex.sol";
+
+/// @title Tickets, packed
+/// @notice A ticket takes one word of header, one word for 8 cell weights, and the word that finds it by
+/// its id; what tickets of one weighbridge share (terminal, weighbridge, status, the cells' serials, the
+/// id up to its time) is kept once, as a layout. An id that does not end in the ticket's own timestamp
+/// takes 1 to 3 words more.
+library Records {
+    using TimeIndex for TimeIndex.Forest;
+
+    // A header, from the low end: timestamp 48, gross 32, tare 32, restart 32, block 40, layout 32,
+    // vehicle 32, id length 7 bits (0: the id is the layout's prefix and the timestamp in decimal).
+    uint256 internal constant GROSS = 48;
+    uint256 internal constant TARE = 80;
+    uint256 internal constant RESTART = 112;
+    uint256 private constant BLOCK = 144;
+    uint256 internal constant LAYOUT = 184;
+    uint256 internal constant VEHICLE = 216;
+    uint256 private constant ID_LENGTH = 248;
+
+    // A layout's first word, from the low end: scale 32, terminal 32, status 32 (indexes of texts), number of
+    // cells 8, length of the id's prefix 8 bits. Words 1 to 4: the cells' serials, 32 bits each; 5 to 7: the prefix.
+    uint256 internal constant TERMINAL = 32;
+    uint256 internal constant STATUS = 64;
+    uint256 internal constant CELLS = 96;
+    uint256 private constant PREFIX_LENGTH = 104;
+    uint256 private constant PREFIX = 5;
+
+    /// `forest.headers` holds the tickets' headers by index; tree 0 orders all, tree s those of the
+    /// weighbridge whose serial is text s. `weights`, `ids` and `layouts` hold the words of an item
+    /// under item << 3 | word.
+    struct Book {
+        TimeIndex.Forest forest;
+        mapping(bytes32 idHash => uint256 index) indexes;
+        mapping(uint256 ticketAndWord => uint256 eightWeights) weights;
+        mapping(uint256 ticketAndWord => bytes32 part) ids;
+        mapping(bytes32 layoutHash => uint256 layout) layoutIndexes;
+        mapping(uint256 layoutAndWord => uint256 word) layouts;
+        mapping(bytes32 text => uint256 index) textIndexes;
+        mapping(uint256 index => bytes32 text) texts;
+        uint256 textCount;
+        uint256 layoutCount;
+    }
+
+    function total(Book storage self) internal view returns (uint256) {
+        return self.forest.sizes[0];
+    }
+
+    /// The index of the ticket with an id; 0 when there is none.
+    function find(Book storage self, string calldata id) internal view returns (uint256) {
+        return self.indexes[keccak256(bytes(id))];
+    }
+
+    /// Registers a ticket and returns its index.
+    function add(Book storage self, Ticket calldata t) internal returns (uint256 index) {
+        // Nothing that this function puts into memory is used after it: a batch needs no more than its largest ticket.
+        uint256 free;
+        assembly ("memory-safe") { free := mload(0x40) }
+        _check(self, t);
+        index = total(self) + 1;
+        assert(index <= type(uint32).max);
+        self.indexes[keccak256(bytes(t.id))] = index;
+        (uint256 layout, uint256 idLength) = _layoutOf(self, t);
+        self.forest.headers[index] = uint256(t.timestamp) | (uint256(uint64(t.gross)) << GROSS)
+            | (uint256(uint64(t.tare)) << TARE) | (uint256(t.terminalRestart) << RESTART)
+            | (uint256(uint40(block.number)) << BLOCK) | (layout << LAYOUT) | (_vehicleOf(self, t) << VEHICLE)
+            | (idLength << ID_LENGTH);
+        for (uint256 i; i < idLength; i += 32) self.ids[(index << 3) | (i >> 5)] = _part(bytes(t.id), i, idLength);
+        _storeWeights(self, index, t.cells);
+        self.forest.insert(0, t.timestamp, index);
+        self.forest.insert(uint32(self.layouts[layout << 3]), t.timestamp, index);
+        assembly ("memory-safe") { mstore(0x40, free) }
+    }
+
+    /// The ticket with an index that is in use.
+    function load(Book storage self, uint256 index) internal view returns (Entry memory entry) {
+        uint256 header = self.forest.headers[index];
+        uint256 layout = uint32(header >> LAYOUT);
+        uint256 word = self.layouts[layout << 3];
+        Ticket memory t = entry.ticket;
+        t.timestamp = uint48(header);
+        t.gross = int64(uint64(uint32(header >> GROSS)));
+        t.tare = int64(uint64(uint32(header >> TARE)));
+        t.net = t.gross - t.tare;
+        t.terminalRestart = uint32(header >> RESTART);
+        t.terminalSerial = self.texts[uint32(word >> TERMINAL)];
+        t.scaleSerial = self.texts[uint32(word)];
+        t.status = self.texts[uint32(word >> STATUS)];
+        t.vehicle = self.texts[uint32(header >> VEHICLE)];
+        t.id = _loadId(self, index, header, word);
+        uint256 count = uint8(word >> CELLS);
+        t.cells = new Cell[](count);
+        for (uint256 i; i < count; ++i) {
+            (uint256 serial, int256 weight) = cellOf(self, index, layout, i);
+            t.cells[i] = Cell(self.texts[serial], int64(weight));
+        }
+        entry.index = uint64(index);
+        entry.blockNumber = uint40(header >> BLOCK);
+    }
+
+    /// The i-th cell of a ticket: the index of its serial's text, and the grams.
+    function cellOf(Book storage self, uint256 index, uint256 layout, uint256 i)
+        internal
+        view
+        returns (uint256 serial, int256 weight)
+    {
+        uint256 shift = (i & 7) << 5;
+        serial = uint32(self.layouts[(layout << 3) | (1 + (i >> 3))] >> shift);
+        weight = int32(uint32(self.weights[(index << 3) | (i >> 3)] >> shift));
+    }
+
+    /// What can be told from the ticket and its id alone; the texts are looked at when they are new.
+    function _check(Book storage self, Ticket calldata t) private view {
+        if (!Fields.isId(bytes(t.id))) revert StationTickets.InvalidField(t.id, "id");
+        if (find(self, t.id) != 0) revert StationTickets.TicketKnown(t.id);
+        if (t.timestamp > MAX_TIMESTAMP) revert StationTickets.InvalidField(t.id, "timestamp");
+        if (t.gross < 0 || t.gross > MAX_GRAMS) revert StationTickets.InvalidField(t.id, "gross");
+        if (t.tare < 0 || t.tare > MAX_GRAMS) revert StationTickets.InvalidField(t.id, "tare");
+        if (t.gross - t.tare != t.net) revert StationTickets.NetMismatch(t.id);
+        if (t.cells.length == 0) revert StationTickets.NoCells(t.id);
+        if (t.cells.length > MAX_CELLS) revert StationTickets.TooManyCells(t.id, t.cells.length);
+    }
+
+    function _storeWeights(Book storage self, uint256 index, Cell[] calldata cells) private {
+        uint256 word;
+        for (uint256 i; i < cells.length; ++i) {
+            word |= uint256(uint32(int32(cells[i].weight))) << ((i & 7) << 5);
+            if (i & 7 == 7 || i + 1 == cells.length) {
+                self.weights[(index << 3) | (i >> 3)] = word;
+                word = 0;
+            }
+        }
+    }
+
+    /// The layout of a ticket, made when it is new, and the length of the id where the layout cannot give it.
+    function _layoutOf(Book storage self, Ticket calldata t) private returns (uint256 layout, uint256 idLength) {
+        (bool derived, uint256 prefixLength) = Fields.endsInTimestamp(bytes(t.id), t.timestamp);
+        if (!derived) (prefixLength, idLength) = (0, bytes(t.id).length);
+        bytes calldata prefix = bytes(t.id)[:prefixLength];
+        bytes32[] memory serials = new bytes32[](t.cells.length);
+        for (uint256 i; i < serials.length; ++i) {
+            Cell calldata cell = t.cells[i];
+            serials[i] = cell.serial;
+            if (cell.weight < MIN_GRAMS || cell.weight > MAX_GRAMS) {
+                revert StationTickets.InvalidField(t.id, "cells.weight");
+            }
+        }
+        bytes32 key = keccak256(abi.encode(t.terminalSerial, t.scaleSerial, t.status, prefix, serials));
+        layout = self.layoutIndexes[key];
+        if (layout == 0) {
+            _checkTexts(t);
+            layout = ++self.layoutCount;
+            assert(layout <= type(uint32).max);
+            self.layoutIndexes[key] = layout;
+            _storeLayout(self, layout, t, prefix);
+        }
+    }
+
+    function _checkTexts(Ticket calldata t) private pure {
+        if (!Fields.isSerial(t.terminalSerial)) revert StationTickets.InvalidField(t.id, "terminalSerial");
+        if (!Fields.isSerial(t.scaleSerial)) revert StationTickets.InvalidField(t.id, "scaleSerial");
+        if (!Fields.isStatus(t.status)) revert StationTickets.InvalidField(t.id, "status");
+        for (uint256 i; i < t.cells.length; ++i) {
+            if (!Fields.isSerial(t.cells[i].serial)) revert StationTickets.InvalidField(t.id, "cells.serial");
+        }
+    }
+
+    function _storeLayout(Book storage self, uint256 layout, Ticket calldata t, bytes calldata prefix) private {
+        uint256 count = t.cells.length;
+        self.layouts[layout << 3] = _intern(self, t.scaleSerial) | (_intern(self, t.terminalSerial) << TERMINAL)
+            | (_intern(self, t.status) << STATUS) | (count << CELLS) | (prefix.length << PREFIX_LENGTH);
+        uint256 word;
+        for (uint256 i; i < count; ++i) {
+            word |= _intern(self, t.cells[i].serial) << ((i & 7) << 5);
+            if (i & 7 == 7 || i + 1 == count) {
+                self.layouts[(layout << 3) | (1 + (i >> 3))] = word;
+                word = 0;
+            }
+        }
+        for (uint256 i; i < prefix.length; i += 32) {
+            self.layouts[(layout << 3) | (PREFIX + (i >> 5))] = uint256(_part(prefix, i, prefix.length));
+        }
+    }
+
+    /// The index of the vehicle's text; 0 without a vehicle.
+    function _vehicleOf(Book storage self, Ticket calldata t) private returns (uint256 vehicle) {
+        if (t.vehicle == 0) return 0;
+        vehicle = self.textIndexes[t.vehicle];
+        // Every text that is known is a valid vehicle, for the rules of serials and status are stricter.
+        if (vehicle != 0) return vehicle;
+        if (!Fields.isVehicle(t.vehicle)) revert StationTickets.InvalidField(t.id, "vehicle");
+        return _intern(self, t.vehicle);
+    }
+
+    function _intern(Book storage self, bytes32 text) private returns (uint256 index) {
+        index = self.textIndexes[text];
+        if (index == 0) {
+            index = ++self.textCount;
+            assert(index <= type(uint32).max);
+            self.textIndexes[text] = index;
+            self.texts[index] = text;
+        }
+    }
+
+    /// The 32 bytes from `start` on, zero beyond `length`.
+    function _part(bytes calldata text, uint256 start, uint256 length) private pure returns (bytes32) {
+        uint256 end = start + 32 < length ? start + 32 : length;
+        return bytes32(text[start:end]);
+    }
+
+    function _loadId(Book storage self, uint256 index, uint256 header, uint256 layoutWord)
+        private
+        view
+        returns (string memory)
+    {
+        uint256 length = header >> ID_LENGTH;
+        if (length != 0) return string(_join(self.ids[index << 3], self.ids[(index << 3) | 1], self.ids[(index << 3) | 2], length));
+        uint256 first = (uint256(uint32(header >> LAYOUT)) << 3) | PREFIX;
+        length = uint8(layoutWord >> PREFIX_LENGTH);
+        bytes memory prefix = _join(
+            bytes32(self.layouts[first]), bytes32(self.layouts[first + 1]), bytes32(self.layouts[first + 2]), length
+        );
+        return string(bytes.concat(prefix, Fields.decimal(uint48(header))));
+    }
+
+    function _join(bytes32 a, bytes32 b, bytes32 c, uint256 length) private pure returns (bytes memory text) {
+        text = bytes.concat(a, b, c);
+        assembly ("memory-safe") { mstore(text, length) }
+    }
+}
