@@ -1,0 +1,1 @@
+"""An embedded consortium for development and demonstration: it has no consensus."""

@@ -1,0 +1,80 @@
+"""JSON-RPC over HTTP: one request or a batch, as geth's server answers them."""
+
+import json
+from typing import Any
+
+from steelyard.sandbox.errors import RpcError, invalid_params
+from steelyard.sandbox.methods import NodeMethods
+
+
+def answer(methods: NodeMethods, body: bytes) -> bytes:
+    """The body of the answer, empty when there is nothing to say (notifications)."""
+    if not body.strip():
+        return b""
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError):
+        return _encode(_failure(None, RpcError(-32700, "parse error")))
+    if not isinstance(request, list):
+        reply = _answer_one(methods, request)
+        return b"" if reply is None else _encode(reply)
+    if not request:
+        return _encode(_failure(None, RpcError(-32600, "empty batch")))
+    replies = [_answer_one(methods, each) for each in request]
+    present = [reply for reply in replies if reply is not None]
+    return _encode(present) if present else b""
+
+
+def called_methods(body: bytes) -> list[str]:
+    """The names of the methods that a body calls; empty for what is no request."""
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    calls = request if isinstance(request, list) else [request]
+    return [str(call.get("method")) for call in calls if isinstance(call, dict)]
+
+
+def _encode(reply: Any) -> bytes:
+    return json.dumps(reply, separators=(",", ":")).encode() + b"\n"
+
+
+def _failure(identifier: Any, error: RpcError) -> dict[str, Any]:
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.data is not None:
+        body["data"] = error.data
+    return {"jsonrpc": "2.0", "id": identifier, "error": body}
+
+
+def _answer_one(methods: NodeMethods, request: Any) -> dict[str, Any] | None:
+    if not isinstance(request, dict) or not isinstance(request.get("method"), str):
+        return _failure(None, RpcError(-32600, "invalid request"))
+    identifier = request.get("id")
+    if isinstance(identifier, dict | list):
+        return _failure(None, RpcError(-32600, "invalid request"))
+    try:
+        result = _call(methods, request["method"], request.get("params"))
+    except RpcError as error:
+        reply = _failure(identifier, error)
+    else:
+        reply = {"jsonrpc": "2.0", "id": identifier, "result": result}
+    # A notification is carried out as well; it only gets no answer.
+    return reply if "id" in request else None
+
+
+def _call(methods: NodeMethods, name: str, params: Any) -> Any:
+    method = methods.table.get(name)
+    if method is None:
+        raise RpcError(-32601, f"the method {name} does not exist/is not available")
+    arguments = [] if params is None else params
+    if not isinstance(arguments, list):
+        raise invalid_params("non-array args")
+    if len(arguments) > method.allowed:
+        raise invalid_params(f"too many arguments, want at most {method.allowed}")
+    given = len(arguments)
+    if given < method.required:
+        raise invalid_params(f"missing value for required argument {given}")
+    missing = next((i for i in range(method.required) if arguments[i] is None), None)
+    if missing is not None:
+        raise invalid_params(f"missing value for required argument {missing}")
+    return method.call(*arguments)
