@@ -1,8 +1,8 @@
 """What both APIs ask of an access token: that it is ours, and that its bearer still may come in."""
 
-from steelyard.identity.active import principal_active
 from steelyard.identity.errors import InvalidToken
 from steelyard.identity.principal import Principal
+from steelyard.identity.sessions import principal_active
 from steelyard.identity.tokens import TokenVerifier
 from steelyard.store.database import Database
 
