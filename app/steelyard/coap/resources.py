@@ -1,0 +1,145 @@
+"""What a CoAP resource on our transport needs: problems rendered, the sender known."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiocoap import CHANGED, Message
+from aiocoap.numbers.codes import Code
+from aiocoap.resource import Resource
+
+from steelyard.coap.counters import TransportCounters
+from steelyard.coap.errors import (
+    ForeignCell,
+    InvalidPayload,
+    NotALoadCell,
+    UnsupportedContentFormat,
+)
+from steelyard.coap.identity import PeerIdentity
+from steelyard.coap.senml import CONTENT_FORMAT, Sample, decode
+from steelyard.errors import Problem
+from steelyard.pki.names import LOADCELL_URN, device_urn
+
+MAX_DIAGNOSTIC_BYTES = 512
+
+# What is not here becomes the general code of its class: 4.00 or 5.00.
+_CODES = {
+    401: Code.UNAUTHORIZED,
+    403: Code.FORBIDDEN,
+    404: Code.NOT_FOUND,
+    405: Code.METHOD_NOT_ALLOWED,
+    406: Code.NOT_ACCEPTABLE,
+    409: Code.CONFLICT,
+    412: Code.PRECONDITION_FAILED,
+    413: Code.REQUEST_ENTITY_TOO_LARGE,
+    415: Code.UNSUPPORTED_CONTENT_FORMAT,
+    422: Code.UNPROCESSABLE_ENTITY,
+    429: Code.TOO_MANY_REQUESTS,
+    501: Code.NOT_IMPLEMENTED,
+    502: Code.BAD_GATEWAY,
+    503: Code.SERVICE_UNAVAILABLE,
+    504: Code.GATEWAY_TIMEOUT,
+}
+
+
+def render_problem(problem: Problem) -> Message:
+    """A problem as a CoAP response: its sentence as the diagnostic payload (RFC 7252, 5.5.2).
+
+    A `Retry-After` in seconds becomes Max-Age (RFC 8516 for 4.29, RFC 7252 for 5.03).
+    """
+    general = Code.BAD_REQUEST if problem.status < 500 else Code.INTERNAL_SERVER_ERROR
+    sentences = [problem.detail or problem.title]
+    sentences += [f"{error.field}: {error.message}" for error in problem.errors]
+    payload = "; ".join(sentences).encode()[:MAX_DIAGNOSTIC_BYTES]
+    message = Message(
+        code=_CODES.get(problem.status, general),
+        payload=payload.decode(errors="ignore").encode(),  # never half a character
+    )
+    retry_after = problem.headers.get("Retry-After", "")
+    if retry_after.isdecimal():
+        message.opt.max_age = int(retry_after)
+    return message
+
+
+def sender(request: Message) -> PeerIdentity:
+    """Who sent the request, by its certificate. Raises NotALoadCell where nobody is known."""
+    claims = tuple(request.remote.authenticated_claims)
+    if not claims or not isinstance(claims[0], PeerIdentity):
+        raise NotALoadCell("the request came without a certificate")
+    return claims[0]
+
+
+def sending_cell(request: Message) -> str:
+    """The serial of the load cell that sent the request. Raises NotALoadCell."""
+    identity = sender(request)
+    if identity.cell_serial is None:
+        raise NotALoadCell(f"the certificate of {identity.name!r} is not a load cell's")
+    return identity.cell_serial
+
+
+def read_samples(
+    request: Message, counters: TransportCounters, *, now: float | None = None
+) -> tuple[str, list[Sample]]:
+    """The sending cell's serial and the samples in its request.
+
+    The certificate decides which cell it is: a payload may leave the name out or give its own
+    (`<serial>` or `urn:steelyard:loadcell:<serial>`, with `:` or `/` and a quantity behind).
+    Raises NotALoadCell, UnsupportedContentFormat, InvalidPayload and ForeignCell; the last two
+    are counted.
+    """
+    serial = sending_cell(request)
+    if request.opt.content_format not in (None, CONTENT_FORMAT):
+        raise UnsupportedContentFormat(
+            f"the content format must be {CONTENT_FORMAT} (SenML in CBOR)"
+        )
+    try:
+        samples = decode(request.payload, now=time.time() if now is None else now)
+    except InvalidPayload:
+        counters.decode_errors += 1
+        raise
+    for sample in samples:
+        if sample.name is not None and not _names(sample.name, serial):
+            counters.foreign_payloads += 1
+            raise ForeignCell(f"the certificate is that of {serial}, the payload's name is not")
+    return serial, samples
+
+
+def _names(name: str, serial: str) -> bool:
+    own = (serial, device_urn(LOADCELL_URN, serial))
+    return name in own or name.startswith(tuple(one + mark for one in own for mark in ":/"))
+
+
+class ProblemResource(Resource):  # type: ignore[misc] # aiocoap has no types
+    """A resource whose methods may raise any Problem."""
+
+    async def render(self, request: Message) -> Message:
+        """Render, a Problem as its CoAP code."""
+        try:
+            return await super().render(request)
+        except Problem as problem:
+            return render_problem(problem)
+
+
+SampleHandler = Callable[[str, PeerIdentity, Sequence[Sample]], Awaitable[None]]
+
+
+class SampleResource(ProblemResource):
+    """Takes samples from load cells by POST or PUT and answers 2.04.
+
+    The handler gets the cell's serial, its identity and its samples. It has to be idempotent: a
+    request whose answer was lost comes again.
+    """
+
+    def __init__(self, handler: SampleHandler, counters: TransportCounters) -> None:
+        super().__init__()
+        self._handler = handler
+        self._counters = counters
+
+    async def render_post(self, request: Message) -> Message:
+        """Take samples."""
+        serial, samples = read_samples(request, self._counters)
+        await self._handler(serial, sender(request), samples)
+        return Message(code=CHANGED)
+
+    async def render_put(self, request: Message) -> Message:
+        """Take samples."""
+        return await self.render_post(request)

@@ -1,0 +1,242 @@
+"""SenML in CBOR (RFC 8428), content format 112: the subset that load cells speak, strictly.
+
+Numbers, texts, Booleans and data are read; sums, and records without a value, are not. Every
+record may leave its name out: then it is the sender's, whom the DTLS certificate names. That
+saves 26 of 50 bytes in a single sample, and no name in a payload is trusted anyway.
+"""
+
+import math
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import cbor2
+
+from steelyard.coap.errors import InvalidPayload
+
+CONTENT_FORMAT = 112
+MAX_RECORDS = 256
+MAX_BYTES = 16_384
+MAX_NAME = 128
+MAX_INTEGER = 2**53  # what a double, and so any other SenML reader, holds exactly
+VERSION = 10
+# Times below this are relative to now (RFC 8428, section 4.5.3).
+ABSOLUTE_TIME = 2**28
+
+_BASE_VERSION, _BASE_NAME, _BASE_TIME, _BASE_UNIT, _BASE_VALUE = -1, -2, -3, -4, -5
+_NAME, _UNIT, _VALUE, _TEXT, _BOOLEAN, _TIME, _UPDATE_TIME, _DATA = 0, 1, 2, 3, 4, 6, 7, 8
+_VALUES = (_VALUE, _TEXT, _BOOLEAN, _DATA)
+_WORDS = {
+    _BASE_VERSION: "bver",
+    _BASE_NAME: "bn",
+    _BASE_TIME: "bt",
+    _BASE_UNIT: "bu",
+    _BASE_VALUE: "bv",
+    _NAME: "n",
+    _UNIT: "u",
+    _VALUE: "v",
+    _TEXT: "vs",
+    _BOOLEAN: "vb",
+    _TIME: "t",
+    _UPDATE_TIME: "ut",
+    _DATA: "vd",
+}
+_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*", re.ASCII)  # section 4.5.1
+
+Number = int | float
+Value = Number | str | bool | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One resolved record: absolute time in seconds since 1970 (UTC).
+
+    `name` is None where the payload left it out; `unit` is one of RFC 8428's, such as "kg".
+    """
+
+    value: Value
+    time: float
+    name: str | None = None
+    unit: str | None = None
+
+
+def encode(samples: Sequence[Sample]) -> bytes:
+    """A pack with the first sample's name, unit and time as base values.
+
+    Raises ValueError for what `decode` would refuse.
+    """
+    if not 1 <= len(samples) <= MAX_RECORDS:
+        raise ValueError(f"a pack holds 1 to {MAX_RECORDS} samples")
+    first = samples[0]
+    records = [_encode_record(sample, first) for sample in samples]
+    base: dict[int, object] = {_BASE_TIME: _shorten(first.time)}
+    if first.name is not None:
+        base[_BASE_NAME] = first.name
+    if first.unit is not None:
+        base[_BASE_UNIT] = first.unit
+    records[0] = base | records[0]
+    payload = cbor2.dumps(records)
+    try:
+        decode(payload, now=first.time)
+    except InvalidPayload as problem:
+        raise ValueError(problem.detail) from None
+    return payload
+
+
+def decode(payload: bytes, *, now: float | None = None) -> list[Sample]:
+    """Read a pack; `now` (seconds since 1970) is what relative times count from.
+
+    Raises InvalidPayload with the record, the label and what is allowed.
+    """
+    if len(payload) > MAX_BYTES:
+        raise InvalidPayload(f"the payload must be at most {MAX_BYTES} bytes")
+    pack = _load(payload)
+    if not isinstance(pack, list) or not 1 <= len(pack) <= MAX_RECORDS:
+        raise InvalidPayload(f"the payload must be an array of 1 to {MAX_RECORDS} records")
+    moment = time.time() if now is None else now
+    base = _Base()
+    return [_Reader(index, record).read(base, moment) for index, record in enumerate(pack, 1)]
+
+
+@dataclass(slots=True)
+class _Base:
+    """Base values: each holds until another record replaces it (section 4.1)."""
+
+    name: str = ""
+    time: Number = 0
+    unit: str | None = None
+    value: Number = 0
+
+
+class _Reader:
+    """Reads one record; its errors name the record and the label."""
+
+    def __init__(self, index: int, record: object) -> None:
+        self._index = index
+        if not isinstance(record, dict):
+            raise InvalidPayload(f"record {index}: must be a map")
+        self._record: dict[object, object] = record
+        for label in record:
+            known = isinstance(label, int) and not isinstance(label, bool) and label in _WORDS
+            # A text label that ends in _ must be understood (section 4.4), and so must sums here.
+            if not known and not (isinstance(label, str) and not label.endswith("_")):
+                raise InvalidPayload(f"record {index}: label {_show(label)} is not understood")
+
+    def read(self, base: _Base, now: float) -> Sample:
+        self._rebase(base)
+        own_unit = self._text(_UNIT)
+        unit = base.unit if own_unit is None else own_unit
+        return Sample(
+            value=self._value(base),
+            time=self._moment(base, now),
+            name=self._full_name(base),
+            unit=unit,
+        )
+
+    def _rebase(self, base: _Base) -> None:
+        version = self._record.get(_BASE_VERSION, VERSION)
+        if isinstance(version, bool) or version != VERSION:
+            raise self._wrong(_BASE_VERSION, f"must be {VERSION}")
+        name, unit = self._text(_BASE_NAME), self._text(_BASE_UNIT)
+        moment, value = self._number(_BASE_TIME), self._number(_BASE_VALUE)
+        base.name = base.name if name is None else name
+        base.unit = base.unit if unit is None else unit
+        base.time = base.time if moment is None else moment
+        base.value = base.value if value is None else value
+        self._number(_UPDATE_TIME)
+
+    def _value(self, base: _Base) -> Value:
+        given = [label for label in _VALUES if label in self._record]
+        if len(given) != 1:
+            raise InvalidPayload(f"record {self._index}: must have one of v, vs, vb and vd")
+        label = given[0]
+        value = self._record[label]
+        if label == _VALUE:
+            number = self._number(_VALUE) or 0
+            return self._bounded(_VALUE, base.value + number)
+        wanted, word = {
+            _TEXT: (str, "a text"),
+            _BOOLEAN: (bool, "a Boolean"),
+            _DATA: (bytes, "a byte string"),
+        }[label]
+        if not isinstance(value, wanted):
+            raise self._wrong(label, f"must be {word}")
+        return value
+
+    def _moment(self, base: _Base, now: float) -> float:
+        moment = self._bounded(_TIME, base.time + (self._number(_TIME) or 0))
+        return float(moment if moment >= ABSOLUTE_TIME else now + moment)
+
+    def _full_name(self, base: _Base) -> str | None:
+        name = base.name + (self._text(_NAME) or "")
+        if not name:
+            return None
+        if len(name) > MAX_NAME or not _NAME_PATTERN.fullmatch(name):
+            raise self._wrong(
+                _NAME, f"must be, with bn, 1 to {MAX_NAME} of the characters A-Z a-z 0-9 - : . / _"
+            )
+        return name
+
+    def _text(self, label: int) -> str | None:
+        value = self._record.get(label)
+        if label in self._record and not (isinstance(value, str) and len(value) <= MAX_NAME):
+            raise self._wrong(label, f"must be a text of at most {MAX_NAME} characters")
+        return value if isinstance(value, str) else None
+
+    def _number(self, label: int) -> Number | None:
+        if label not in self._record:
+            return None
+        value = self._record[label]
+        if isinstance(value, Decimal):
+            value = float(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(label, "must be a number")
+        return self._bounded(label, value)
+
+    def _bounded(self, label: int, value: Number) -> Number:
+        if not math.isfinite(value) or abs(value) > MAX_INTEGER:
+            raise self._wrong(label, f"must be finite and between -{MAX_INTEGER} and {MAX_INTEGER}")
+        return value
+
+    def _wrong(self, label: int, rule: str) -> InvalidPayload:
+        return InvalidPayload(f"record {self._index}: {_WORDS[label]} {rule}")
+
+
+def _load(payload: bytes) -> object:
+    try:
+        return cbor2.loads(payload, max_depth=8, allow_duplicate_keys=False, immutable=False)
+    except (cbor2.CBORDecodeError, ValueError, OverflowError, TypeError, RecursionError):
+        raise InvalidPayload("the payload is not CBOR, or has a key twice") from None
+
+
+def _encode_record(sample: Sample, first: Sample) -> dict[int, object]:
+    record: dict[int, object] = {}
+    if sample.name != first.name:
+        raise ValueError("the samples of a pack must have one name, or all none")
+    if sample.unit != first.unit:
+        raise ValueError("the samples of a pack must have one unit, or all none")
+    offset = sample.time - first.time
+    if offset:
+        # Microseconds: what is left of a difference of doubles is noise.
+        record[_TIME] = _shorten(round(offset, 6))
+    record[_value_label(sample.value)] = sample.value
+    return record
+
+
+def _value_label(value: Value) -> int:
+    if isinstance(value, bool):
+        return _BOOLEAN
+    if isinstance(value, str):
+        return _TEXT
+    return _DATA if isinstance(value, bytes) else _VALUE
+
+
+def _shorten(number: float) -> Number:
+    """An integer where it says the same in fewer bytes."""
+    return int(number) if math.isfinite(number) and number == int(number) else number
+
+
+def _show(label: object) -> str:
+    return repr(label)[:40]
