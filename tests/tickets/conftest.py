@@ -1,0 +1,56 @@
+"""A tickets API over SQLite and a ledger in memory."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from fakes import FakeLedger
+from steelyard.identity.keys import KeySet, generate
+from steelyard.identity.tokens import TokenIssuer, TokenVerifier
+from steelyard.store.base import Base
+from steelyard.store.database import Database
+from steelyard.store.key_ring import KeyRing
+from steelyard.store.settings import StoreSettings
+from steelyard.store.vault import Vault
+from steelyard.tickets.app import build
+from steelyard.tickets.settings import TicketsSettings
+from tickets_world import World, populate
+
+ISSUER, AUDIENCE = "https://issuer.test", "steelyard"
+
+
+@dataclass
+class KnownKeys:
+    """A key source of the keys given."""
+
+    held: KeySet
+
+    async def keys(self, wanted: str) -> KeySet:
+        del wanted
+        return self.held
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """Customers a and b, a user and an administrator each; a has two stations, b has one."""
+    database = Database(StoreSettings(url=f"sqlite:///{tmp_path}/steelyard.db"))
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    vault = Vault(KeyRing.generate())
+    ledger = FakeLedger()
+    key = generate()
+    issuer = TokenIssuer(key, issuer=ISSUER, audience=AUDIENCE)
+    verifier = TokenVerifier(
+        KnownKeys(KeySet([issuer.verification_key])), issuer=ISSUER, audience=AUDIENCE
+    )
+    settings = TicketsSettings(
+        port=0, certificate=Path("unused"), private_key=Path("unused"), rate_burst=100_000
+    )
+    app = build(settings, database, vault, verifier, ledger)
+    async with TestClient(TestServer(app)) as client:
+        made = World(client, database, vault, ledger)
+        await populate(made, issuer.issue)
+        yield made
