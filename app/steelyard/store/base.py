@@ -1,10 +1,12 @@
 """What all tables have in common: naming, identifiers, times, the row's version."""
 
 import enum
+import hashlib
+import unicodedata
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Enum, LargeBinary, MetaData, String
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, validates
 from sqlalchemy.types import TypeDecorator
 
 from steelyard.store.identifiers import new_id, now_ms
@@ -18,6 +20,7 @@ NAMING = {
 }
 
 Identifier = String(26)
+KEY_LENGTH = 256
 
 
 class Base(DeclarativeBase):
@@ -52,6 +55,18 @@ def words(kind: type[enum.StrEnum]) -> Enum:
     )
 
 
+def name_key(name: str) -> str:
+    """The form in which names and log-ins are compared: NFKC, without case.
+
+    Compatibility forms can make a text many times longer than it was, and an index has limits, so
+    a long key is replaced by its SHA-256.
+    """
+    key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    if len(key) <= KEY_LENGTH:
+        return key
+    return "sha256:" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 class Row:
     """An entity: identifier, times in milliseconds UTC, and a version that each update counts up.
 
@@ -69,3 +84,16 @@ class Row:
     @classmethod
     def __mapper_args__(cls) -> dict[str, Any]:
         return {"version_id_col": cls.version}
+
+
+class NamedRow(Row):
+    """An entity with a name that is unique in some sense; `name_key` follows the name."""
+
+    name: Mapped[str] = mapped_column(String(64))
+    name_key: Mapped[str] = mapped_column(String(KEY_LENGTH))
+
+    @validates("name")
+    def _fold_name(self, attribute: str, name: str) -> str:
+        del attribute
+        self.name_key = name_key(name)
+        return name

@@ -114,6 +114,15 @@ class Database:
         await self.engine.dispose()
 
 
+@asynccontextmanager
+async def unavailable_as_problem() -> AsyncIterator[None]:
+    """Turn what a driver raises when it cannot reach the database into DatabaseUnavailable."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
+        raise _unavailable(error) from None
+
+
 def _audit_key(settings: StoreSettings) -> bytes:
     if settings.audit_key_file is None:
         return b""

@@ -17,7 +17,6 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from steelyard.errors import ConfigurationError
-from steelyard.store.identifiers import now_ms
 from steelyard.store.secret_files import read_secret, write_secret
 
 SETTING = "vault.key_ring_file"
@@ -89,17 +88,33 @@ class KeyRing:
         )
         write_secret(path, document.model_dump_json(indent=1).encode() + b"\n")
 
-    def with_new_key(self, at_ms: int | None = None) -> "KeyRing":
-        """The ring with a further key, which is the current one from now on."""
-        numbers = [int(key_id[1:]) for key_id in self.keys if re.fullmatch(r"k\d{1,9}", key_id)]
-        past = [int(key_id[1:]) for key_id in self.replaced if re.fullmatch(r"k\d{1,9}", key_id)]
-        key_id = f"k{max([0, *numbers, *past]) + 1}"
+    @property
+    def newest(self) -> str:
+        """The key that was added last."""
+        return max(self.keys, key=_number)
+
+    def with_new_key(self, at_ms: int = 0, *, use: bool = True) -> "KeyRing":
+        """The ring with a further key; with `use` it seals from now on (`at_ms`)."""
+        key_id = f"k{max(map(_number, [*self.keys, *self.replaced]), default=0) + 1}"
         keys = {**self.keys, key_id: secrets.token_bytes(KEY_BYTES)}
-        moment = now_ms() if at_ms is None else at_ms
-        return KeyRing(key_id, keys, {**self.replaced, self.current: moment})
+        if not use:
+            return KeyRing(self.current, keys, self.replaced)
+        return KeyRing(key_id, keys, {**self.replaced, self.current: at_ms})
+
+    def with_current(self, at_ms: int) -> "KeyRing":
+        """The ring whose current key is one that never was: the staged one, or else a new one."""
+        staged = [key_id for key_id in self.keys if _number(key_id) > _number(self.current)]
+        if not staged:
+            return self.with_new_key(at_ms)
+        return KeyRing(self.newest, self.keys, {**self.replaced, self.current: at_ms})
 
     def without(self, key_ids: set[str]) -> "KeyRing":
         """The ring without some of its keys; the current one stays in any case."""
         gone = key_ids - {self.current}
         keys = {key_id: key for key_id, key in self.keys.items() if key_id not in gone}
         return KeyRing(self.current, keys, self.replaced)
+
+
+def _number(key_id: str) -> int:
+    """Keys are numbered k1, k2, ...; one that was named by hand counts as the oldest."""
+    return int(key_id[1:]) if re.fullmatch(r"k\d{1,9}", key_id) else 0

@@ -1,11 +1,10 @@
 """The entities: nodes, customers, users, stations, weighbridges, devices.
 
 Rows are deleted softly (`delete_softly`), so that a deleted station's tickets stay readable.
-Which names may be used again after that is docs/decisions/vault-and-store-names.md.
+Which names may be used again after that is docs/decisions/vault-names.md.
 """
 
 import enum
-import unicodedata
 
 from sqlalchemy import (
     BigInteger,
@@ -18,15 +17,25 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from steelyard.store.audit import AuditRecord
-from steelyard.store.base import Base, Identifier, Row, Sealed, words
+from steelyard.store.base import (
+    KEY_LENGTH,
+    Base,
+    Identifier,
+    NamedRow,
+    Row,
+    Sealed,
+    name_key,
+    words,
+)
 from steelyard.store.grants import RefreshToken, RevokedToken, TokenFamily
 from steelyard.store.identifiers import now_ms
 
 __all__ = [
     "AuditRecord",
+    "Base",
     "Customer",
     "Device",
     "DeviceKind",
@@ -89,11 +98,6 @@ class DeviceKind(enum.StrEnum):
     LOADCELL = "loadcell"
 
 
-def name_key(name: str) -> str:
-    """The form in which names and log-ins are compared: NFKC, without case."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-
-
 def _live_unique(name: str, *columns: str, sentence: str, also: str = "") -> Index:
     """A unique index over the rows that are not deleted; `sentence` tells who violates it."""
     where = text(f"status <> 'deleted'{also}")
@@ -107,7 +111,7 @@ def _live_unique(name: str, *columns: str, sentence: str, also: str = "") -> Ind
     )
 
 
-class Customer(Row, Base):
+class Customer(NamedRow, Base):
     """Who owns stations. Its admin node is the node of role `admin` assigned to it."""
 
     __tablename__ = "customers"
@@ -117,9 +121,6 @@ class Customer(Row, Base):
     )
 
     name: Mapped[str] = mapped_column(String(128))
-    name_key: Mapped[str] = mapped_column(
-        String(512), default=lambda context: name_key(context.get_current_parameters()["name"])
-    )
     status: Mapped[Status] = mapped_column(words(Status), default=Status.ACTIVE)
 
 
@@ -175,9 +176,7 @@ class User(Row, Base):
 
     customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
     login: Mapped[str] = mapped_column(String(254))
-    login_key: Mapped[str] = mapped_column(
-        String(1024), default=lambda context: name_key(context.get_current_parameters()["login"])
-    )
+    login_key: Mapped[str] = mapped_column(String(KEY_LENGTH))
     password_hash: Mapped[str] = mapped_column(String(255))
     role: Mapped[Role] = mapped_column(words(Role))
     status: Mapped[Status] = mapped_column(words(Status), default=Status.ACTIVE)
@@ -188,8 +187,14 @@ class User(Row, Base):
 
     customer: Mapped[Customer | None] = relationship(lazy="raise")
 
+    @validates("login")
+    def _fold_login(self, attribute: str, login: str) -> str:
+        del attribute
+        self.login_key = name_key(login)
+        return login
 
-class Station(Row, Base):
+
+class Station(NamedRow, Base):
     """A weighing station: its log-in, its node, its contract.
 
     Vault values, all UTF-8 text but the key: `contract_address` (EIP-55), `account_key` (32
@@ -218,9 +223,6 @@ class Station(Row, Base):
 
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     name: Mapped[str] = mapped_column(String(64))
-    name_key: Mapped[str] = mapped_column(
-        String(256), default=lambda context: name_key(context.get_current_parameters()["name"])
-    )
     client_id: Mapped[str] = mapped_column(String(64))
     client_secret_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     token_epoch: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -242,7 +244,7 @@ class Station(Row, Base):
     )
 
 
-class Weighbridge(Row, Base):
+class Weighbridge(NamedRow, Base):
     """A weighbridge of a station; weights in grams."""
 
     __tablename__ = "weighbridges"
@@ -271,9 +273,6 @@ class Weighbridge(Row, Base):
     customer_id: Mapped[str] = mapped_column(ForeignKey("customers.id"))
     station_id: Mapped[str] = mapped_column(Identifier)
     name: Mapped[str] = mapped_column(String(64))
-    name_key: Mapped[str] = mapped_column(
-        String(256), default=lambda context: name_key(context.get_current_parameters()["name"])
-    )
     scale_serial: Mapped[str] = mapped_column(String(32))
     max_capacity: Mapped[int] = mapped_column(BigInteger)
     scale_interval: Mapped[int] = mapped_column(BigInteger)
