@@ -19,11 +19,13 @@ library Fields {
 
     /// @notice 1 to 96 characters A-Z a-z 0-9 . _ ~ -, the first one a letter or a digit.
     function isId(bytes calldata id) internal pure returns (bool) {
-        if (id.length == 0 || id.length > MAX_ID_BYTES || !_in(ALPHANUMERIC, uint8(id[0]))) return false;
-        for (uint256 i = 1; i < id.length; ++i) {
-            if (!_in(ID, uint8(id[i]))) return false;
+        unchecked {
+            if (id.length == 0 || id.length > MAX_ID_BYTES || !_in(ALPHANUMERIC, uint8(id[0]))) return false;
+            for (uint256 i = 1; i < id.length; ++i) {
+                if (!_in(ID, uint8(id[i]))) return false;
+            }
+            return true;
         }
-        return true;
     }
 
     /// @notice 1 to 32 printable ASCII characters without blanks at the ends.
@@ -54,20 +56,24 @@ library Fields {
 
     /// @notice Whether `id` ends in the decimal digits of `timestamp`, and how long the text before is.
     function endsInTimestamp(bytes calldata id, uint256 timestamp) internal pure returns (bool, uint256) {
-        uint256 at = id.length;
-        do {
-            if (at == 0 || uint8(id[--at]) != 48 + (timestamp % 10)) return (false, 0);
-            timestamp /= 10;
-        } while (timestamp != 0);
-        return (true, at);
+        unchecked {
+            uint256 at = id.length;
+            do {
+                if (at == 0 || uint8(id[--at]) != 48 + (timestamp % 10)) return (false, 0);
+                timestamp /= 10;
+            } while (timestamp != 0);
+            return (true, at);
+        }
     }
 
     /// @notice The decimal digits of a number.
     function decimal(uint256 value) internal pure returns (bytes memory digits) {
-        uint256 length = 1;
-        for (uint256 rest = value / 10; rest != 0; rest /= 10) ++length;
-        digits = new bytes(length);
-        for (uint256 i = length; i != 0; value /= 10) digits[--i] = bytes1(uint8(48 + (value % 10)));
+        unchecked {
+            uint256 length = 1;
+            for (uint256 rest = value / 10; rest != 0; rest /= 10) ++length;
+            digits = new bytes(length);
+            for (uint256 i = length; i != 0; value /= 10) digits[--i] = bytes1(uint8(48 + (value % 10)));
+        }
     }
 
     /// The size of the well-formed, printable character at `at`, or 0 (RFC 3629, section 4).

@@ -53,7 +53,7 @@ library Records {
     }
 
     /// The index of the ticket with an id; 0 when there is none.
-    function find(Book storage self, string calldata id) internal view returns (uint256) {
+    function find(Book storage self, string memory id) internal view returns (uint256) {
         return self.indexes[keccak256(bytes(id))];
     }
 
@@ -80,28 +80,30 @@ library Records {
 
     /// The ticket with an index that is in use.
     function load(Book storage self, uint256 index) internal view returns (Entry memory entry) {
-        uint256 header = self.forest.headers[index];
-        uint256 layout = uint32(header >> LAYOUT);
-        uint256 word = self.layouts[layout << 3];
-        Ticket memory t = entry.ticket;
-        t.timestamp = uint48(header);
-        t.gross = int64(uint64(uint32(header >> GROSS)));
-        t.tare = int64(uint64(uint32(header >> TARE)));
-        t.net = t.gross - t.tare;
-        t.terminalRestart = uint32(header >> RESTART);
-        t.terminalSerial = self.texts[uint32(word >> TERMINAL)];
-        t.scaleSerial = self.texts[uint32(word)];
-        t.status = self.texts[uint32(word >> STATUS)];
-        t.vehicle = self.texts[uint32(header >> VEHICLE)];
-        t.id = _loadId(self, index, header, word);
-        uint256 count = uint8(word >> CELLS);
-        t.cells = new Cell[](count);
-        for (uint256 i; i < count; ++i) {
-            (uint256 serial, int256 weight) = cellOf(self, index, layout, i);
-            t.cells[i] = Cell(self.texts[serial], int64(weight));
+        unchecked {
+            uint256 header = self.forest.headers[index];
+            uint256 layout = uint32(header >> LAYOUT);
+            uint256 word = self.layouts[layout << 3];
+            Ticket memory t = entry.ticket;
+            t.timestamp = uint48(header);
+            t.gross = int64(uint64(uint32(header >> GROSS)));
+            t.tare = int64(uint64(uint32(header >> TARE)));
+            t.net = t.gross - t.tare;
+            t.terminalRestart = uint32(header >> RESTART);
+            t.terminalSerial = self.texts[uint32(word >> TERMINAL)];
+            t.scaleSerial = self.texts[uint32(word)];
+            t.status = self.texts[uint32(word >> STATUS)];
+            t.vehicle = self.texts[uint32(header >> VEHICLE)];
+            t.id = _loadId(self, index, header, word);
+            uint256 count = uint8(word >> CELLS);
+            t.cells = new Cell[](count);
+            for (uint256 i; i < count; ++i) {
+                (uint256 serial, int256 weight) = cellOf(self, index, layout, i);
+                t.cells[i] = Cell(self.texts[serial], int64(weight));
+            }
+            entry.index = uint64(index);
+            entry.blockNumber = uint40(header >> BLOCK);
         }
-        entry.index = uint64(index);
-        entry.blockNumber = uint40(header >> BLOCK);
     }
 
     /// The i-th cell of a ticket: the index of its serial's text, and the grams.
@@ -110,9 +112,11 @@ library Records {
         view
         returns (uint256 serial, int256 weight)
     {
-        uint256 shift = (i & 7) << 5;
-        serial = uint32(self.layouts[(layout << 3) | (1 + (i >> 3))] >> shift);
-        weight = int32(uint32(self.weights[(index << 3) | (i >> 3)] >> shift));
+        unchecked {
+            uint256 shift = (i & 7) << 5;
+            serial = uint32(self.layouts[(layout << 3) | (1 + (i >> 3))] >> shift);
+            weight = int32(uint32(self.weights[(index << 3) | (i >> 3)] >> shift));
+        }
     }
 
     /// What can be told from the ticket and its id alone; the texts are looked at when they are new.

@@ -29,7 +29,7 @@ library Search {
         uint256 cell;
     }
 
-    function query(Records.Book storage book, Filter calldata f, uint256 cursor, uint256 limit)
+    function query(Records.Book storage book, Filter memory f, uint256 cursor, uint256 limit)
         internal
         view
         returns (Entry[] memory page, uint256 next)
@@ -58,7 +58,7 @@ library Search {
         if (walk.low < walk.high) next = _key(book, last);
     }
 
-    function count(Records.Book storage book, Filter calldata f, uint256 cursor)
+    function count(Records.Book storage book, Filter memory f, uint256 cursor)
         internal
         view
         returns (uint256 found, uint256 next)
@@ -77,7 +77,7 @@ library Search {
         if (walk.low < walk.high) next = _key(book, last);
     }
 
-    function _plan(Records.Book storage book, Filter calldata f) private view returns (Plan memory plan) {
+    function _plan(Records.Book storage book, Filter memory f) private view returns (Plan memory plan) {
         plan.scale = book.textIndexes[f.scaleSerial];
         plan.terminal = book.textIndexes[f.terminalSerial];
         plan.status = book.textIndexes[f.status];
@@ -94,7 +94,7 @@ library Search {
     }
 
     /// The ranks of the filter's times that lie behind the cursor.
-    function _walk(Records.Book storage book, Filter calldata f, uint256 tree, uint256 cursor)
+    function _walk(Records.Book storage book, Filter memory f, uint256 tree, uint256 cursor)
         private
         view
         returns (TimeIndex.Walk memory walk)
@@ -113,7 +113,7 @@ library Search {
     }
 
     /// The ticket with the filter's id, if it passes the rest and lies behind the cursor; else 0.
-    function _findOne(Records.Book storage book, Filter calldata f, Plan memory plan, uint256 cursor)
+    function _findOne(Records.Book storage book, Filter memory f, Plan memory plan, uint256 cursor)
         private
         view
         returns (uint256 index)
@@ -125,44 +125,48 @@ library Search {
         if (!_matches(book, f, plan, index)) return 0;
     }
 
-    function _matches(Records.Book storage book, Filter calldata f, Plan memory plan, uint256 index)
+    function _matches(Records.Book storage book, Filter memory f, Plan memory plan, uint256 index)
         private
         view
         returns (bool)
     {
-        uint256 header = book.forest.headers[index];
-        uint256 time = uint48(header);
-        if (time < f.timestampFrom || time > f.timestampTo) return false;
-        if (plan.vehicle != 0 && plan.vehicle != uint32(header >> Records.VEHICLE)) return false;
-        uint256 restart = uint32(header >> Records.RESTART);
-        if (restart < f.restartFrom || restart > f.restartTo) return false;
-        int256 gross = int256(uint256(uint32(header >> Records.GROSS)));
-        if (gross < f.grossFrom || gross > f.grossTo) return false;
-        int256 tare = int256(uint256(uint32(header >> Records.TARE)));
-        if (tare < f.tareFrom || tare > f.tareTo) return false;
-        if (gross - tare < f.netFrom || gross - tare > f.netTo) return false;
-        uint256 layout = uint32(header >> Records.LAYOUT);
-        uint256 word = book.layouts[layout << 3];
-        if (plan.scale != 0 && plan.scale != uint32(word)) return false;
-        if (plan.terminal != 0 && plan.terminal != uint32(word >> Records.TERMINAL)) return false;
-        if (plan.status != 0 && plan.status != uint32(word >> Records.STATUS)) return false;
-        return !plan.looksAtCells || _matchesACell(book, f, plan.cell, index, layout, uint8(word >> Records.CELLS));
+        unchecked {
+            uint256 header = book.forest.headers[index];
+            uint256 time = uint48(header);
+            if (time < f.timestampFrom || time > f.timestampTo) return false;
+            if (plan.vehicle != 0 && plan.vehicle != uint32(header >> Records.VEHICLE)) return false;
+            uint256 restart = uint32(header >> Records.RESTART);
+            if (restart < f.restartFrom || restart > f.restartTo) return false;
+            int256 gross = int256(uint256(uint32(header >> Records.GROSS)));
+            if (gross < f.grossFrom || gross > f.grossTo) return false;
+            int256 tare = int256(uint256(uint32(header >> Records.TARE)));
+            if (tare < f.tareFrom || tare > f.tareTo) return false;
+            if (gross - tare < f.netFrom || gross - tare > f.netTo) return false;
+            uint256 layout = uint32(header >> Records.LAYOUT);
+            uint256 word = book.layouts[layout << 3];
+            if (plan.scale != 0 && plan.scale != uint32(word)) return false;
+            if (plan.terminal != 0 && plan.terminal != uint32(word >> Records.TERMINAL)) return false;
+            if (plan.status != 0 && plan.status != uint32(word >> Records.STATUS)) return false;
+            return !plan.looksAtCells || _matchesACell(book, f, plan.cell, index, layout, uint8(word >> Records.CELLS));
+        }
     }
 
     function _matchesACell(
         Records.Book storage book,
-        Filter calldata f,
+        Filter memory f,
         uint256 wanted,
         uint256 index,
         uint256 layout,
         uint256 cells
     ) private view returns (bool) {
-        for (uint256 i; i < cells; ++i) {
-            (uint256 serial, int256 weight) = book.cellOf(index, layout, i);
-            bool named = wanted == 0 || wanted == serial;
-            if (named && weight >= f.cellWeightFrom && weight <= f.cellWeightTo) return true;
+        unchecked {
+            for (uint256 i; i < cells; ++i) {
+                (uint256 serial, int256 weight) = book.cellOf(index, layout, i);
+                bool named = wanted == 0 || wanted == serial;
+                if (named && weight >= f.cellWeightFrom && weight <= f.cellWeightTo) return true;
+            }
+            return false;
         }
-        return false;
     }
 
     /// The cursor of a ticket.
@@ -173,8 +177,10 @@ library Search {
     /// The gas that must be left for one ticket more and for returning the page: the encoded page is about
     /// as large as the page in memory, which grows by as much, at 3 + words / 512 gas a word.
     function _reserve() private pure returns (uint256) {
-        uint256 words;
-        assembly ("memory-safe") { words := shr(5, mload(0x40)) }
-        return STEP_GAS + words * 200 + (3 * words * words) / 512;
+        unchecked {
+            uint256 words;
+            assembly ("memory-safe") { words := shr(5, mload(0x40)) }
+            return STEP_GAS + words * 200 + (3 * words * words) / 512;
+        }
     }
 }

@@ -39,19 +39,21 @@ library TimeIndex {
 
     /// @notice Adds a reference, greater than all before it, whose header is written already.
     function insert(Forest storage self, uint256 tree, uint256 timestamp, uint256 ref) internal {
-        uint256 count = self.sizes[tree];
-        self.sizes[tree] = count + 1;
-        uint256 span = ROOT_SPAN;
-        while (true) {
-            uint256 node = _node(tree, span, timestamp);
-            if (span == 0) return _insertAt(self, node, count, count, ref);
-            if (count < LEAF) return _insertAt(self, node, count, _place(self, node, count, timestamp), ref);
-            if (count == LEAF) return _split(self, tree, span, timestamp, ref);
-            span -= 3;
-            uint256 shift = _lane(timestamp, span);
-            uint256 counts = self.counts[node];
-            self.counts[node] = counts + (1 << shift);
-            count = uint32(counts >> shift);
+        unchecked {
+            uint256 count = self.sizes[tree];
+            self.sizes[tree] = count + 1;
+            uint256 span = ROOT_SPAN;
+            while (true) {
+                uint256 node = _node(tree, span, timestamp);
+                if (span == 0) return _insertAt(self, node, count, count, ref);
+                if (count < LEAF) return _insertAt(self, node, count, _place(self, node, count, timestamp), ref);
+                if (count == LEAF) return _split(self, tree, span, timestamp, ref);
+                span -= 3;
+                uint256 shift = _lane(timestamp, span);
+                uint256 counts = self.counts[node];
+                self.counts[node] = counts + (1 << shift);
+                count = uint32(counts >> shift);
+            }
         }
     }
 
@@ -61,62 +63,68 @@ library TimeIndex {
         view
         returns (uint256 before)
     {
-        uint256 count = self.sizes[tree];
-        if (timestamp > TIMESTAMP) return count;
-        uint256 span = ROOT_SPAN;
-        while (span != 0 && count > LEAF) {
-            uint256 counts = self.counts[_node(tree, span, timestamp)];
-            span -= 3;
-            uint256 shift = _lane(timestamp, span);
-            for (uint256 lane; lane < shift; lane += 32) before += uint32(counts >> lane);
-            count = uint32(counts >> shift);
+        unchecked {
+            uint256 count = self.sizes[tree];
+            if (timestamp > TIMESTAMP) return count;
+            uint256 span = ROOT_SPAN;
+            while (span != 0 && count > LEAF) {
+                uint256 counts = self.counts[_node(tree, span, timestamp)];
+                span -= 3;
+                uint256 shift = _lane(timestamp, span);
+                for (uint256 lane; lane < shift; lane += 32) before += uint32(counts >> lane);
+                count = uint32(counts >> shift);
+            }
+            uint256 node = _node(tree, span, timestamp);
+            uint256 low;
+            while (low < count) {
+                uint256 middle = (low + count) >> 1;
+                uint256 other = _at(self, node, middle);
+                uint256 time = self.headers[other] & TIMESTAMP;
+                if (time < timestamp || (time == timestamp && other < ref)) low = middle + 1;
+                else count = middle;
+            }
+            before += low;
         }
-        uint256 node = _node(tree, span, timestamp);
-        uint256 low;
-        while (low < count) {
-            uint256 middle = (low + count) >> 1;
-            uint256 other = _at(self, node, middle);
-            uint256 time = self.headers[other] & TIMESTAMP;
-            if (time < timestamp || (time == timestamp && other < ref)) low = middle + 1;
-            else count = middle;
-        }
-        before += low;
     }
 
     /// @notice The next reference of a walk that has not ended (low < high).
     function step(Forest storage self, Walk memory walk) internal view returns (uint256 ref) {
-        if (walk.left == 0) _enter(self, walk);
-        uint256 position = walk.position;
-        ref = uint32(walk.word >> ((position & 7) << 5));
-        --walk.left;
-        if (walk.down) --walk.high;
-        else ++walk.low;
-        if (walk.left == 0) return ref;
-        uint256 ahead = walk.down ? position - 1 : position + 1;
-        if ((ahead ^ position) >> 3 != 0) walk.word = self.lists[_word(walk.node, ahead)];
-        walk.position = ahead;
+        unchecked {
+            if (walk.left == 0) _enter(self, walk);
+            uint256 position = walk.position;
+            ref = uint32(walk.word >> ((position & 7) << 5));
+            --walk.left;
+            if (walk.down) --walk.high;
+            else ++walk.low;
+            if (walk.left == 0) return ref;
+            uint256 ahead = walk.down ? position - 1 : position + 1;
+            if ((ahead ^ position) >> 3 != 0) walk.word = self.lists[_word(walk.node, ahead)];
+            walk.position = ahead;
+        }
     }
 
     /// Goes to the leaf that holds the walk's next rank.
     function _enter(Forest storage self, Walk memory walk) private view {
-        uint256 position = walk.down ? walk.high - 1 : walk.low;
-        uint256 count = self.sizes[walk.tree];
-        uint256 span = ROOT_SPAN;
-        uint256 prefix;
-        while (span != 0 && count > LEAF) {
-            uint256 counts = self.counts[_node(walk.tree, span, prefix << span)];
-            span -= 3;
-            prefix <<= 3;
-            while (position >= (count = uint32(counts))) {
-                position -= count;
-                counts >>= 32;
-                ++prefix;
+        unchecked {
+            uint256 position = walk.down ? walk.high - 1 : walk.low;
+            uint256 count = self.sizes[walk.tree];
+            uint256 span = ROOT_SPAN;
+            uint256 prefix;
+            while (span != 0 && count > LEAF) {
+                uint256 counts = self.counts[_node(walk.tree, span, prefix << span)];
+                span -= 3;
+                prefix <<= 3;
+                while (position >= (count = uint32(counts))) {
+                    position -= count;
+                    counts >>= 32;
+                    ++prefix;
+                }
             }
+            walk.node = _node(walk.tree, span, prefix << span);
+            walk.position = position;
+            walk.left = walk.down ? position + 1 : count - position;
+            walk.word = self.lists[_word(walk.node, position)];
         }
-        walk.node = _node(walk.tree, span, prefix << span);
-        walk.position = position;
-        walk.left = walk.down ? position + 1 : count - position;
-        walk.word = self.lists[_word(walk.node, position)];
     }
 
     /// Where a new ticket belongs in a leaf: behind all with its timestamp or an earlier one.
@@ -125,42 +133,48 @@ library TimeIndex {
         view
         returns (uint256 low)
     {
-        // Tickets mostly come in the order of time.
-        if (count == 0 || self.headers[_at(self, node, count - 1)] & TIMESTAMP <= timestamp) return count;
-        uint256 high = count - 1;
-        while (low < high) {
-            uint256 middle = (low + high) >> 1;
-            if (self.headers[_at(self, node, middle)] & TIMESTAMP <= timestamp) low = middle + 1;
-            else high = middle;
+        unchecked {
+            // Tickets mostly come in the order of time.
+            if (count == 0 || self.headers[_at(self, node, count - 1)] & TIMESTAMP <= timestamp) return count;
+            uint256 high = count - 1;
+            while (low < high) {
+                uint256 middle = (low + high) >> 1;
+                if (self.headers[_at(self, node, middle)] & TIMESTAMP <= timestamp) low = middle + 1;
+                else high = middle;
+            }
         }
     }
 
     /// Puts a reference into a list at `position` and shifts what follows.
     function _insertAt(Forest storage self, uint256 node, uint256 count, uint256 position, uint256 ref) private {
-        uint256 shift = (position & 7) << 5;
-        for (uint256 at = position & ~uint256(7); at <= count; at += 8) {
-            uint256 slot = _word(node, at);
-            uint256 word = self.lists[slot];
-            uint256 kept = word & ((1 << shift) - 1);
-            self.lists[slot] = kept | (ref << shift) | ((word >> shift) << (shift + 32));
-            ref = word >> 224;
-            shift = 0;
+        unchecked {
+            uint256 shift = (position & 7) << 5;
+            for (uint256 at = position & ~uint256(7); at <= count; at += 8) {
+                uint256 slot = _word(node, at);
+                uint256 word = self.lists[slot];
+                uint256 kept = word & ((1 << shift) - 1);
+                self.lists[slot] = kept | (ref << shift) | ((word >> shift) << (shift + 32));
+                ref = word >> 224;
+                shift = 0;
+            }
         }
     }
 
     /// Turns a full leaf with one ticket more into inner nodes and smaller leaves.
     function _split(Forest storage self, uint256 tree, uint256 span, uint256 timestamp, uint256 ref) private {
-        uint256[] memory keys = _unload(self, _node(tree, span, timestamp), timestamp, ref);
-        while (span != 0) {
-            uint256 node = _node(tree, span, timestamp);
-            span -= 3;
-            uint256 counts;
-            for (uint256 i; i < keys.length; ++i) counts += 1 << _lane(keys[i] >> 32, span);
-            self.counts[node] = counts;
-            // While all of them share the child as well, it is an inner node too.
-            if (counts != keys.length << _lane(timestamp, span)) break;
+        unchecked {
+            uint256[] memory keys = _unload(self, _node(tree, span, timestamp), timestamp, ref);
+            while (span != 0) {
+                uint256 node = _node(tree, span, timestamp);
+                span -= 3;
+                uint256 counts;
+                for (uint256 i; i < keys.length; ++i) counts += 1 << _lane(keys[i] >> 32, span);
+                self.counts[node] = counts;
+                // While all of them share the child as well, it is an inner node too.
+                if (counts != keys.length << _lane(timestamp, span)) break;
+            }
+            _fill(self, tree, span, keys);
         }
-        _fill(self, tree, span, keys);
     }
 
     /// The keys (timestamp << 32 | ref) of a full leaf and a new ticket, sorted; the leaf is emptied.
@@ -168,29 +182,33 @@ library TimeIndex {
         private
         returns (uint256[] memory keys)
     {
-        keys = new uint256[](LEAF + 1);
-        uint256 place = _place(self, node, LEAF, timestamp);
-        keys[place] = (timestamp << 32) | ref;
-        for (uint256 i; i < LEAF; ++i) {
-            uint256 other = _at(self, node, i);
-            keys[i < place ? i : i + 1] = ((self.headers[other] & TIMESTAMP) << 32) | other;
+        unchecked {
+            keys = new uint256[](LEAF + 1);
+            uint256 place = _place(self, node, LEAF, timestamp);
+            keys[place] = (timestamp << 32) | ref;
+            for (uint256 i; i < LEAF; ++i) {
+                uint256 other = _at(self, node, i);
+                keys[i < place ? i : i + 1] = ((self.headers[other] & TIMESTAMP) << 32) | other;
+            }
+            for (uint256 i; i < LEAF; i += 8) delete self.lists[_word(node, i)];
         }
-        for (uint256 i; i < LEAF; i += 8) delete self.lists[_word(node, i)];
     }
 
     /// Writes sorted keys to the leaves of one span that they belong to.
     function _fill(Forest storage self, uint256 tree, uint256 span, uint256[] memory keys) private {
-        uint256 position;
-        uint256 word;
-        for (uint256 i; i < keys.length; ++i) {
-            uint256 time = keys[i] >> 32;
-            word |= uint256(uint32(keys[i])) << ((position & 7) << 5);
-            bool last = i + 1 == keys.length || keys[i + 1] >> (32 + span) != time >> span;
-            if (last || position & 7 == 7) {
-                self.lists[_word(_node(tree, span, time), position)] = word;
-                word = 0;
+        unchecked {
+            uint256 position;
+            uint256 word;
+            for (uint256 i; i < keys.length; ++i) {
+                uint256 time = keys[i] >> 32;
+                word |= uint256(uint32(keys[i])) << ((position & 7) << 5);
+                bool last = i + 1 == keys.length || keys[i + 1] >> (32 + span) != time >> span;
+                if (last || position & 7 == 7) {
+                    self.lists[_word(_node(tree, span, time), position)] = word;
+                    word = 0;
+                }
+                position = last ? 0 : position + 1;
             }
-            position = last ? 0 : position + 1;
         }
     }
 

@@ -20,7 +20,7 @@ const codeSizeLimit = 24576; // EIP-170; GoQuorum's genesis would have to raise 
 
 const settings = {
   evmVersion: "berlin", // the level of GoQuorum 24.4.1: no PUSH0
-  optimizer: { enabled: true, runs: 200 },
+  optimizer: { enabled: true, runs: 1000 },
   viaIR: true,
   metadata: { bytecodeHash: "none", appendCBOR: false },
 };
