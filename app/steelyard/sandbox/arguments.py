@@ -16,11 +16,9 @@ def _argument(index: int, message: str) -> RpcError:
 
 def _text(value: Any, index: int, kind: str) -> str:
     if not isinstance(value, str):
-        name = {bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
-        raise _argument(
-            index,
-            f"json: cannot unmarshal {name.get(type(value), 'non-string')} into Go value of type {kind}",
-        )
+        names = {bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+        name = names.get(type(value), "non-string")
+        raise _argument(index, f"json: cannot unmarshal {name} into Go value of type {kind}")
     return value
 
 
@@ -31,7 +29,9 @@ def read_bytes(value: Any, index: int, kind: str = "hexutil.Bytes") -> bytes:
     if text[:2] not in ("0x", "0X"):
         fault = "without 0x prefix" if text else ""
     elif not _HEX.match(text[2:]):
-        raise _argument(index, f"json: cannot unmarshal invalid hex string into Go value of type {kind}")
+        raise _argument(
+            index, f"json: cannot unmarshal invalid hex string into Go value of type {kind}"
+        )
     elif len(text) % 2:
         fault = "of odd length"
     if fault is not None:
@@ -44,7 +44,9 @@ def read_fixed(value: Any, index: int, size: int, kind: str) -> bytes:
     """An address or a hash."""
     text = _text(value, index, kind)
     if text[:2] not in ("0x", "0X") or not _HEX.match(text[2:]):
-        raise _argument(index, f"json: cannot unmarshal invalid hex string into Go value of type {kind}")
+        raise _argument(
+            index, f"json: cannot unmarshal invalid hex string into Go value of type {kind}"
+        )
     digits = text[2:]
     if len(digits) != size * 2:
         raise _argument(index, f"hex string has length {len(digits)}, want {size * 2} for {kind}")
@@ -181,7 +183,9 @@ def read_private_for(value: Any, index: int) -> list[str] | None:
     if value is None:
         raise invalid_params(f"missing value for required argument {index}")
     if not isinstance(value, dict):
-        raise _argument(index, "json: cannot unmarshal non-object into Go value of type ethapi.SendRawTxArgs")
+        raise _argument(
+            index, "json: cannot unmarshal non-object into Go value of type ethapi.SendRawTxArgs"
+        )
     parties = value.get("privateFor")
     if parties is None:
         return None

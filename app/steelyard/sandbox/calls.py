@@ -147,7 +147,9 @@ def _halt_text(halt: str) -> str:
         "StackOverflow": "stack limit reached 1024 (1023)",
         "StackUnderflow": "stack underflow (0 <=> 1)",
     }
-    return "out of gas" if halt.startswith("OutOfGas") else names.get(halt, f"invalid opcode: {halt}")
+    return (
+        "out of gas" if halt.startswith("OutOfGas") else names.get(halt, f"invalid opcode: {halt}")
+    )
 
 
 def _revert_reason(output: bytes) -> str | None:

@@ -10,14 +10,14 @@ from steelyard.sandbox.codec import (
     EMPTY_CODE_HASH,
     EMPTY_ROOT,
     list_root,
-    to_rlp,
     trie_root,
 )
+from steelyard.sandbox.rlp import Encodable, encode
 from steelyard.sandbox.state import BlockContext, Log
 from steelyard.sandbox.transaction import Transaction
 
 GAS_LIMIT = 0xE0000000
-NO_UNCLES = keccak(to_rlp([]))
+NO_UNCLES = keccak(encode([]))
 # keccak of the name of QBFT's ancestor, by which clients tell the family of consensus.
 MIX_HASH = bytes.fromhex("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365")
 VANITY = b"steelyard sandbox, no consensus".ljust(32, b"\0")
@@ -73,8 +73,8 @@ class PublicReceipt:
 
     def encoded(self) -> bytes:
         """RLP as in the receipts' trie."""
-        logs = [[log.address, list(log.topics), log.data] for log in self.logs]
-        return to_rlp([int(self.success), self.cumulative_gas, self.bloom, logs])
+        logs: list[Encodable] = [[log.address, list(log.topics), log.data] for log in self.logs]
+        return encode([int(self.success), self.cumulative_gas, self.bloom, logs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Chain:
 
     def __init__(self, validators: Sequence[bytes]) -> None:
         self.validators = tuple(sorted(validators))
-        self.extra = to_rlp([VANITY, list(self.validators), [], 0, []])
+        self.extra = encode([VANITY, list(self.validators), [], 0, []])
         self.blocks: list[Block] = []
         self.filled: list[int] = []  # the numbers of the blocks that have transactions
         self._numbers: dict[bytes, int] = {}
@@ -104,13 +104,15 @@ class Chain:
 
     def _genesis(self) -> Block:
         return self.seal(
-            Block(0, bytes(32), 0, bytes(20), EMPTY_ROOT, EMPTY_ROOT, EMPTY_ROOT, 0, EMPTY_BLOOM, ())
+            Block(
+                0, bytes(32), 0, bytes(20), EMPTY_ROOT, EMPTY_ROOT, EMPTY_ROOT, 0, EMPTY_BLOOM, ()
+            )
         )
 
     def seal(self, block: Block) -> Block:
         """The block with its hash."""
         fields = {name: getattr(block, name) for name in Block.__slots__}
-        fields["hash"] = keccak(to_rlp(block.header(self.extra)))
+        fields["hash"] = keccak(encode(block.header(self.extra)))
         return Block(**fields)
 
     def compose(
@@ -165,7 +167,7 @@ def context_of(block: Block) -> BlockContext:
 def _state_root(nonces: dict[bytes, int]) -> bytes:
     return trie_root(
         {
-            keccak(address): to_rlp([nonce, 0, EMPTY_ROOT, EMPTY_CODE_HASH])
+            keccak(address): encode([nonce, 0, EMPTY_ROOT, EMPTY_CODE_HASH])
             for address, nonce in nonces.items()
         }
     )

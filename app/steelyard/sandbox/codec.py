@@ -1,12 +1,12 @@
 """Hashes, addresses, roots and blooms, by the yellow paper's appendices B to D."""
 
 from collections.abc import Sequence
-from typing import Any, cast
 
-import rlp
 from eth_hash.auto import keccak
 
-EMPTY_ROOT = keccak(rlp.encode(b""))
+from steelyard.sandbox.rlp import Encodable, encode
+
+EMPTY_ROOT = keccak(encode(b""))
 EMPTY_CODE_HASH = keccak(b"")
 EMPTY_BLOOM = bytes(256)
 _ODD, _LEAF = 0x10, 0x20
@@ -14,14 +14,9 @@ _ODD, _LEAF = 0x10, 0x20
 _CALL_GAS, _CREATE_GAS, _ZERO_BYTE_GAS, _BYTE_GAS = 21_000, 32_000, 4, 16
 
 
-def to_rlp(value: Any) -> bytes:
-    """RLP of bytes, non-negative integers and lists of these."""
-    return cast("bytes", rlp.encode(value))
-
-
 def contract_address(sender: bytes, nonce: int) -> bytes:
     """The address of the contract that this sender's transaction creates."""
-    return keccak(to_rlp([sender, nonce]))[12:]
+    return keccak(encode([sender, nonce]))[12:]
 
 
 def intrinsic_gas(data: bytes, *, creates: bool) -> int:
@@ -43,7 +38,7 @@ def bloom(parts: Sequence[bytes]) -> bytes:
 
 def list_root(items: Sequence[bytes]) -> bytes:
     """The root of the trie that maps the RLP of each index to its item."""
-    return trie_root({to_rlp(index): item for index, item in enumerate(items)})
+    return trie_root({encode(index): item for index, item in enumerate(items)})
 
 
 def trie_root(entries: dict[bytes, bytes]) -> bytes:
@@ -51,7 +46,7 @@ def trie_root(entries: dict[bytes, bytes]) -> bytes:
     if not entries:
         return EMPTY_ROOT
     pairs = sorted((_nibbles(key), value) for key, value in entries.items())
-    return keccak(to_rlp(_node(pairs, 0)))
+    return keccak(encode(_node(pairs, 0)))
 
 
 def _nibbles(key: bytes) -> bytes:
@@ -69,7 +64,7 @@ def _compact(nibbles: bytes, *, leaf: bool) -> bytes:
     return head + packed
 
 
-def _node(pairs: list[tuple[bytes, bytes]], depth: int) -> list[Any]:
+def _node(pairs: list[tuple[bytes, bytes]], depth: int) -> list[Encodable]:
     """The trie node that holds these sorted pairs, whose keys agree up to `depth`."""
     first, last = pairs[0][0], pairs[-1][0]
     if len(pairs) == 1:
@@ -79,7 +74,7 @@ def _node(pairs: list[tuple[bytes, bytes]], depth: int) -> list[Any]:
         shared += 1
     if shared > depth:
         return [_compact(first[depth:shared], leaf=False), _reference(_node(pairs, shared))]
-    branch: list[Any] = [b""] * 17
+    branch: list[Encodable] = [b""] * 17
     for nibble in range(16):
         below = [pair for pair in pairs if len(pair[0]) > depth and pair[0][depth] == nibble]
         if below:
@@ -88,6 +83,6 @@ def _node(pairs: list[tuple[bytes, bytes]], depth: int) -> list[Any]:
     return branch
 
 
-def _reference(node: list[Any]) -> Any:
-    encoded = to_rlp(node)
+def _reference(node: list[Encodable]) -> Encodable:
+    encoded = encode(node)
     return node if len(encoded) < 32 else keccak(encoded)

@@ -2,27 +2,32 @@
 
 import asyncio
 import base64
+import contextlib
 import time
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_hash.auto import keccak
 
 from steelyard.sandbox.chain import Block
 from steelyard.sandbox.endpoint import Endpoint
+from steelyard.sandbox.errors import SandboxProblem
 from steelyard.sandbox.faults import Fault, FaultKind
+from steelyard.sandbox.identity import Identity
 from steelyard.sandbox.jsonrpc import called_methods
+from steelyard.sandbox.keeper import Keeper
 from steelyard.sandbox.ledger import SharedLedger
 from steelyard.sandbox.methods import NodeMethods
 from steelyard.sandbox.node import Node
 from steelyard.sandbox.node_server import node_handler
 from steelyard.sandbox.privacy import PrivacyManager
-from steelyard.sandbox.privacy_server import privacy_handler
+from steelyard.sandbox.privacy_server import BODY_LIMIT, privacy_handler
+from steelyard.sandbox.store import LedgerStore
 
-DEFAULT_CHAIN_ID = 1337
+HOST = "127.0.0.1"  # neither engine asks who calls: nothing here may be reached from elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +43,10 @@ class Consortium:
     """N nodes in this process. Use it as an asynchronous context manager.
 
     `block_period` and `empty_block_period` are in seconds: without transactions a block is made
-    each `empty_block_period` (the block period, when it is None). Port 0 stands for free ports;
-    otherwise node i listens at base_port + 2i and its privacy manager at base_port + 2i + 1.
+    each `empty_block_period` (the block period, when it is None). Node i listens at base_port + 2i
+    and its privacy manager at the next port; base_port 0 takes free ports, and those used last
+    when `directory` holds a consortium. Raises SandboxProblem if the directory cannot be used or
+    holds another number of nodes or chain id.
     """
 
     def __init__(
@@ -49,39 +56,67 @@ class Consortium:
         block_period: float = 1.0,
         empty_block_period: float | None = None,
         base_port: int = 0,
-        host: str = "127.0.0.1",
-        chain_id: int = DEFAULT_CHAIN_ID,
+        chain_id: int = 1337,
         directory: Path | None = None,
     ) -> None:
         self.block_period = block_period
-        self.empty_block_period = block_period if empty_block_period is None else empty_block_period
-        self.directory = directory
-        managers = [PrivacyManager(f"node-{i + 1}", _new_public_key()) for i in range(nodes)]
-        members = [Node(manager.name, manager, chain_id) for manager in managers]
-        validators = [keccak(base64.b64decode(manager.public_key))[12:] for manager in managers]
-        self.ledger = SharedLedger(members, validators, chain_id)
+        self.empty_block_period = empty_block_period
+        self._store = None if directory is None else LedgerStore(directory)
+        try:
+            identity = self._identify(nodes, chain_id)
+            self._identity = identity
+            managers = [PrivacyManager(f"node-{i + 1}", key) for i, key in enumerate(identity.keys)]
+            members = [Node(manager.name, manager, chain_id) for manager in managers]
+            validators = [keccak(base64.b64decode(key))[12:] for key in identity.keys]
+            self.ledger = SharedLedger(members, validators, chain_id)
+            if self._store is not None:
+                Keeper(self.ledger, self._store).restore()
+        except BaseException:
+            self._close_store()
+            raise
+        ports = range(base_port, base_port + 2 * nodes) if base_port else identity.ports
+        pairs = zip_longest(members, ports[::2], ports[1::2], fillvalue=0)
         self.members = tuple(
-            self._member(node, host, base_port + 2 * i if base_port else 0)
-            for i, node in enumerate(members)
+            self._member(node, rpc, tessera)
+            for node, rpc, tessera in pairs
+            if isinstance(node, Node)
         )
         self._by_name = {member.node.name: member for member in self.members}
-        self._producing = asyncio.Event()
-        self._producing.set()
+        self._running = asyncio.Event()
+        self._running.set()
         self._producer: asyncio.Task[None] | None = None
 
-    def _member(self, node: Node, host: str, port: int) -> Member:
+    def _identify(self, nodes: int, chain_id: int) -> Identity:
+        document = self._store.read_identity() if self._store is not None else None
+        if document is None:
+            identity = Identity.new(nodes, chain_id)
+            self._write_identity(identity)
+            return identity
+        identity = Identity.read(document)
+        if len(identity.keys) != nodes or identity.chain_id != chain_id:
+            raise SandboxProblem(
+                f"the directory holds a consortium of {len(identity.keys)} nodes with chain id "
+                f"{identity.chain_id}, not of {nodes} with {chain_id}"
+            )
+        return identity
+
+    def _write_identity(self, identity: Identity) -> None:
+        if self._store is not None:
+            self._store.write_identity(identity.document())
+
+    def _member(self, node: Node, rpc_port: int, tessera_port: int) -> Member:
         rpc = Endpoint(
             node_handler(NodeMethods(self.ledger, node)),
             lambda _, body: called_methods(body),
-            host=host,
-            port=port,
+            host=HOST,
+            port=rpc_port,
         )
         tessera = Endpoint(
-            privacy_handler(self.ledger.privacy, node.manager, lambda *_: None),
+            privacy_handler(self.ledger.privacy, node.manager),
             lambda request, _: [request.path],
-            host=host,
-            port=port + 1 if port else 0,
-            body_limit=64 * 1024 * 1024,
+            host=HOST,
+            port=tessera_port,
+            body_limit=BODY_LIMIT,
         )
         return Member(node, rpc, tessera)
 
@@ -106,13 +141,22 @@ class Consortium:
                 await member.rpc.start()
                 await member.tessera.start()
                 member.node.manager.url = member.tessera.url
+            ports = [port for each in self.members for port in (each.rpc.port, each.tessera.port)]
+            self._write_identity(
+                Identity(self._identity.chain_id, self._identity.keys, tuple(ports))
+            )
         except BaseException:
             await self.stop()
             raise
         self._producer = asyncio.create_task(self._produce(), name="sandbox blocks")
 
+    async def wait(self) -> None:
+        """Wait until it is stopped. Raises SandboxProblem if a block could not be made."""
+        if self._producer is not None:
+            await asyncio.shield(self._producer)
+
     async def stop(self) -> None:
-        """Close the ports and make no more blocks."""
+        """Make no more blocks, close the ports and let go of the directory."""
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.cancel()
@@ -120,9 +164,15 @@ class Consortium:
         for member in self.members:
             await member.rpc.stop()
             await member.tessera.stop()
+        self._close_store()
+
+    def _close_store(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
 
     @property
-    def network(self) -> dict[str, object]:
+    def network(self) -> dict[str, Any]:
         """What network.json says; the ports are known after `start`."""
         return {
             "engine": "sandbox",
@@ -143,38 +193,47 @@ class Consortium:
     async def _produce(self) -> None:
         last = time.monotonic()
         while True:
-            await asyncio.sleep(self.block_period)
-            await self._producing.wait()
-            due = time.monotonic() - last >= self.empty_block_period
-            if due or len(self.ledger.pool):
-                last = time.monotonic()
+            await asyncio.sleep(max(0.0, last + self.block_period - time.monotonic()))
+            await self._running.wait()
+            left = last + (self.empty_block_period or self.block_period) - time.monotonic()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, left)):
+                    await self.ledger.pool.work()
+            last = time.monotonic()
+            if self._running.is_set():
                 self.make_block()
 
     def make_block(self) -> Block:
-        """Make a block now, whatever the period, and also while the chain is halted."""
+        """Make a block now, whatever the period, and also while the chain is halted.
+
+        Raises SandboxProblem if it cannot be written down; the consortium is of no use then.
+        """
         timestamp = max(int(time.time()), self.ledger.chain.head.timestamp)
-        return self.ledger.make_block(timestamp)
+        try:
+            return self.ledger.make_block(timestamp)
+        except OSError as error:
+            raise SandboxProblem(f"a block cannot be written: {error.strerror}") from error
 
     # -- faults --------------------------------------------------------------------------------
 
     def member(self, name: str) -> Member:
-        """A member by its node's name. Raises KeyError."""
+        """A member by its node's name, such as node-1. Raises KeyError."""
         return self._by_name[name]
 
     def halt_blocks(self) -> None:
         """Let the chain stand still; transactions are still taken."""
-        self._producing.clear()
+        self._running.clear()
 
     def resume_blocks(self) -> None:
         """Let blocks be made again."""
-        self._producing.set()
+        self._running.set()
 
     async def node_down(self, name: str) -> None:
-        """Let a node refuse connections; the others go on."""
+        """Let a node refuse connections, and cut those that are open; the others go on."""
         await self.member(name).rpc.stop()
 
     async def node_up(self, name: str) -> None:
-        """Let a node answer again, on its old port."""
+        """Let a node answer again, on its old port and with the blocks made meanwhile."""
         await self.member(name).rpc.start()
 
     async def privacy_manager_down(self, name: str) -> None:
@@ -184,13 +243,13 @@ class Consortium:
 
     async def privacy_manager_up(self, name: str) -> None:
         """Let a privacy manager answer again, on its old port, with what it held."""
-        self.member(name).node.manager.up = True
         await self.member(name).tessera.start()
+        self.member(name).node.manager.up = True
 
     def inject(self, name: str, fault: Fault, *, at: str = "rpc") -> None:
         """Let a fault wait at a member's `rpc` or `tessera` endpoint."""
         member = self.member(name)
-        (member.rpc if at == "rpc" else member.tessera).faults.add(fault)
+        (member.tessera if at == "tessera" else member.rpc).faults.add(fault)
 
     def drop_response(
         self, name: str, method: str | None = None, count: int = 1, *, at: str = "rpc"
@@ -203,7 +262,3 @@ class Consortium:
         for member in self.members:
             member.rpc.faults.clear()
             member.tessera.faults.clear()
-
-
-def _new_public_key() -> str:
-    return base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()

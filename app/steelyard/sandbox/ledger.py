@@ -1,6 +1,7 @@
 """The consortium without its servers: chain, pool, nodes, and how a block is made."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from steelyard.sandbox.chain import GAS_LIMIT, Block, Chain, PublicReceipt, context_of
 from steelyard.sandbox.codec import EMPTY_BLOOM, bloom, intrinsic_gas
@@ -12,6 +13,14 @@ from steelyard.sandbox.state import BlockContext, Outcome, WorldState
 from steelyard.sandbox.transaction import Transaction
 
 
+class BlockWatcher(Protocol):
+    """Is told of each block before anyone else can see it."""
+
+    def made(self, block: Block) -> None:
+        """A block was made."""
+        ...
+
+
 class SharedLedger:
     """What all nodes agree on, and the nodes with what each alone knows."""
 
@@ -20,6 +29,7 @@ class SharedLedger:
         self.chain_id = chain_id
         self.chain = Chain(validators)
         self.privacy = PrivacyNetwork([node.manager for node in nodes])
+        self.watcher: BlockWatcher | None = None
         self.public = WorldState(chain_id)
         self.receipts: dict[bytes, PublicReceipt] = {}
         self.nonces: dict[bytes, int] = {}
@@ -33,8 +43,6 @@ class SharedLedger:
         """
         if transaction.data:
             try:
-                if not node.manager.up:
-                    raise TesseraError(500, "privacy manager is down")
                 self.privacy.distribute(node.manager, digest_of(transaction), parties)
             except TesseraError as error:
                 raise server_error(f"{error.status} status: {error.message}") from error
@@ -71,6 +79,8 @@ class SharedLedger:
             first_log += len(receipt.logs)
             receipts.append(receipt)
         block = self.chain.compose(timestamp, transactions, receipts, self.nonces)
+        if self.watcher is not None:
+            self.watcher.made(block)
         self.chain.append(block)
         for transaction, receipt in zip(transactions, receipts, strict=True):
             self.receipts[transaction.hash] = receipt

@@ -165,7 +165,9 @@ class NodeMethods:
 
     def _logs(self, query: Any) -> list[dict[str, Any]]:
         if not isinstance(query, dict):
-            raise invalid_params("invalid argument 0: json: cannot unmarshal non-object into Go value")
+            raise invalid_params(
+                "invalid argument 0: json: cannot unmarshal non-object into Go value"
+            )
         blocks = self._log_range(query)
         addresses = read.read_addresses(query.get("address"), 0)
         topics = read.read_topics(query.get("topics"), 0)

@@ -24,7 +24,7 @@ def node_handler(methods: NodeMethods) -> Callable[[web.BaseRequest, bytes], web
 
 
 def _refusal(request: web.BaseRequest) -> web.Response | None:
-    if not _host_allowed(request.host):
+    if not host_allowed(request.host):
         return _refuse(403, "invalid host specified")
     if request.method == "GET" and not request.body_exists:
         return web.Response()
@@ -41,7 +41,7 @@ def _refuse(status: int, text: str) -> web.Response:
     return web.Response(status=status, text=text + "\n", headers=_REFUSED)
 
 
-def _host_allowed(host: str) -> bool:
+def host_allowed(host: str) -> bool:
     """Geth serves any address and `localhost`, but no foreign name (DNS rebinding)."""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
     name = name.strip("[]")

@@ -1,5 +1,6 @@
 """Transactions that wait for a block, with the checks and words of GoQuorum's pool."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ class Pool:
         self._next_nonce = next_nonce
         self._senders: dict[bytes, dict[int, Waiting]] = {}
         self._hashes: dict[bytes, Waiting] = {}
+        self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -44,6 +46,7 @@ class Pool:
         waiting = Waiting(transaction, origin)
         queue[transaction.nonce] = waiting
         self._hashes[transaction.hash] = waiting
+        self._arrived.set()
 
     def _validate(self, transaction: Transaction) -> None:
         if len(transaction.raw) > SIZE_LIMIT:
@@ -80,6 +83,16 @@ class Pool:
         while nonce in queue:
             nonce += 1
         return nonce
+
+    def has_executable(self) -> bool:
+        """Whether the next block would have a transaction."""
+        return any(self._next_nonce(sender) in queue for sender, queue in self._senders.items())
+
+    async def work(self) -> None:
+        """Wait until the next block would have a transaction."""
+        while not self.has_executable():
+            self._arrived.clear()
+            await self._arrived.wait()
 
     def take(self, gas_limit: int) -> list[Transaction]:
         """The transactions of the next block, each sender's in the order of nonces.

@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from steelyard.sandbox.errors import TesseraError
 
@@ -26,7 +27,18 @@ class PrivacyManager:
     url: str = ""
     raw: dict[bytes, bytes] = field(default_factory=dict)
     received: dict[bytes, bytes] = field(default_factory=dict)
-    sent: set[bytes] = field(default_factory=set)
+
+
+class PayloadWatcher(Protocol):
+    """Is told what the managers hold, so that it can be kept."""
+
+    def stored(self, manager: PrivacyManager, digest: bytes, payload: bytes) -> None:
+        """A payload was stored at its sender's manager."""
+        ...
+
+    def held(self, manager: PrivacyManager, digest: bytes) -> None:
+        """A manager has a payload that may take part in the chain."""
+        ...
 
 
 class PrivacyNetwork:
@@ -34,6 +46,7 @@ class PrivacyNetwork:
 
     def __init__(self, managers: Sequence[PrivacyManager]) -> None:
         self.managers = tuple(managers)
+        self.watcher: PayloadWatcher | None = None
         self._by_key = {manager.public_key: manager for manager in managers}
 
     def store_raw(self, manager: PrivacyManager, payload: bytes, sender_key: str | None) -> bytes:
@@ -47,6 +60,8 @@ class PrivacyNetwork:
             )
         digest = hashlib.sha3_512(secrets.token_bytes(32) + payload).digest()
         manager.raw[digest] = payload
+        if self.watcher is not None:
+            self.watcher.stored(manager, digest, payload)
         return digest
 
     def distribute(self, manager: PrivacyManager, digest: bytes, parties: Sequence[str]) -> None:
@@ -56,6 +71,8 @@ class PrivacyNetwork:
         reached; parties that were served before the failing one keep the payload, as they do in
         Tessera, and the sender's manager forgets that it sent.
         """
+        if not manager.up:
+            raise TesseraError(500, f"{manager.name} is down")
         payload = manager.raw.get(digest)
         encoded = base64.b64encode(digest).decode()
         if payload is None:
@@ -67,8 +84,7 @@ class PrivacyNetwork:
         for key in dict.fromkeys(parties):
             if key != manager.public_key:
                 self._push(key, digest, payload)
-        manager.received[digest] = payload
-        manager.sent.add(digest)
+        self._hold(manager, digest, payload)
 
     def _push(self, key: str, digest: bytes, payload: bytes) -> None:
         recipient = self._by_key.get(key)
@@ -76,7 +92,12 @@ class PrivacyNetwork:
             raise TesseraError(404, f"Recipient not found for key: {key}")
         if digest in recipient.received:
             raise TesseraError(500, f"Unable to push payload to recipient url {recipient.url}/")
-        recipient.received[digest] = payload
+        self._hold(recipient, digest, payload)
+
+    def _hold(self, manager: PrivacyManager, digest: bytes, payload: bytes) -> None:
+        manager.received[digest] = payload
+        if self.watcher is not None:
+            self.watcher.held(manager, digest)
 
 
 def _already_stored(digest: bytes) -> str:

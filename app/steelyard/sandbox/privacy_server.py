@@ -10,16 +10,15 @@ from aiohttp import web
 from steelyard.sandbox.errors import TesseraError
 from steelyard.sandbox.privacy import PrivacyManager, PrivacyNetwork
 
+BODY_LIMIT = 64 * 1024 * 1024  # Tessera has none; 1 MiB and more was measured to pass
 _VERSION = "20.10.1-sandbox"
 _STORE_PATH = "RawTransactionResource.store.arg0.payload"
 
 
 def privacy_handler(
-    network: PrivacyNetwork,
-    manager: PrivacyManager,
-    stored: Callable[[PrivacyManager, bytes, bytes], None],
+    network: PrivacyNetwork, manager: PrivacyManager
 ) -> Callable[[web.BaseRequest, bytes], web.Response]:
-    """What serves a manager's requests. `stored` is told of each payload with its hash."""
+    """What serves a manager's requests."""
 
     def store(request: web.BaseRequest, body: bytes) -> web.Response:
         if request.method != "POST":
@@ -31,7 +30,6 @@ def privacy_handler(
             digest = network.store_raw(manager, payload, sender)
         except TesseraError as error:
             return _text(error.status, error.message)
-        stored(manager, digest, payload)
         return _json({"key": base64.b64encode(digest).decode()})
 
     def keys(of: list[PrivacyManager]) -> web.Response:

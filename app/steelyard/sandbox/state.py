@@ -14,7 +14,7 @@ from pyrevm import EVM, AccountInfo, BlockEnv, CfgEnv, Env
 
 from steelyard.sandbox.codec import intrinsic_gas
 
-# EIP-170 allows 24 KiB; GoQuorum's maxCodeSizeConfig at most 128 KiB, and that is what networks set.
+# EIP-170 allows 24 KiB; GoQuorum's maxCodeSizeConfig at most 128 KiB, as networks have it.
 MAX_CODE_SIZE = 128 * 1024
 HISTORY_BLOCKS = 128  # what a node that is no archive keeps
 _NO_LIMIT = 2**53  # above every transaction's gas: the pool has checked the block's limit
@@ -40,7 +40,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an execution ended. `halt` is the engine's reason when it neither returned nor reverted."""
+    """How an execution ended; `halt` is why it stopped when it neither returned nor reverted."""
 
     success: bool
     output: bytes
@@ -269,7 +269,7 @@ class WorldState:
             replaced.accounts[address] = (self._nonce(address), self._code(address))
             self._evm.insert_account_info(address, AccountInfo(nonce=nonce, code=code or None))
         checkpoint = self._evm.snapshot()
-        for (address, index), value in values.slots.items():
+        for address, index in values.slots:
             replaced.slots[address, index] = self._evm.storage(address, index)
         self._evm.revert(checkpoint)
         for (address, index), value in values.slots.items():
@@ -280,8 +280,6 @@ class WorldState:
 def _failure(reason: str, gas: int) -> Outcome:
     revert = _REVERT.match(reason)
     if revert:
-        return Outcome(
-            success=False, output=bytes.fromhex(revert[2]), gas_used=int(revert[1])
-        )
+        return Outcome(success=False, output=bytes.fromhex(revert[2]), gas_used=int(revert[1]))
     halt = _HALT.match(reason)
     return Outcome(success=False, output=b"", gas_used=gas, halt=halt[1] if halt else reason)

@@ -6,13 +6,12 @@ The texts of errors are GoQuorum's, because clients look at them.
 from dataclasses import dataclass
 from functools import cached_property
 
-import rlp
 from coincurve import PublicKey
 from eth_hash.auto import keccak
-from rlp.exceptions import DecodingError
 
-from steelyard.sandbox.codec import contract_address, to_rlp
+from steelyard.sandbox.codec import contract_address
 from steelyard.sandbox.errors import server_error
+from steelyard.sandbox.rlp import Encodable, RlpError, decode, encode
 
 PRIVATE_V = (37, 38)
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -68,7 +67,14 @@ class Transaction:
         _ = self.sender
 
     def _recover(self) -> bytes:
-        body = [self.nonce, self.gas_price, self.gas, self.to or b"", self.value, self.data]
+        body: list[Encodable] = [
+            self.nonce,
+            self.gas_price,
+            self.gas,
+            self.to or b"",
+            self.value,
+            self.data,
+        ]
         if self.is_private:
             parity = self.v - PRIVATE_V[0]
         else:
@@ -79,10 +85,8 @@ class Transaction:
             raise server_error("invalid transaction v, r, s values")
         signature = self.r.to_bytes(32, "big") + self.s.to_bytes(32, "big") + bytes([parity])
         try:
-            key = PublicKey.from_signature_and_message(
-                signature, keccak(to_rlp(body)), hasher=None
-            )
-        except Exception as error:  # noqa: BLE001 - coincurve raises bare Exception
+            key = PublicKey.from_signature_and_message(signature, keccak(encode(body)), hasher=None)
+        except Exception as error:  # coincurve raises nothing narrower
             raise server_error("invalid transaction v, r, s values") from error
         return keccak(key.format(compressed=False)[1:])[12:]
 
@@ -100,7 +104,9 @@ def decode_transaction(raw: bytes) -> Transaction:
         raise server_error("rlp: input list has too many elements for types.LegacyTx")
     nonce, gas_price, gas, to, value, data, v, r, s = fields
     if len(to) not in (0, 20):
-        raise server_error("rlp: input string too short for common.Address, decoding into (types.LegacyTx).To")
+        raise server_error(
+            "rlp: input string too short for common.Address, decoding into (types.LegacyTx).To"
+        )
     return Transaction(
         raw=raw,
         nonce=_integer(nonce, "Nonce", 8),
@@ -117,24 +123,21 @@ def decode_transaction(raw: bytes) -> Transaction:
 
 def _fields(raw: bytes) -> list[bytes]:
     try:
-        fields = rlp.decode(raw, strict=False)
-        consumed = len(rlp.encode(fields))
-    except (DecodingError, RecursionError, IndexError) as error:
-        raise server_error("rlp: value size exceeds available input length") from error
-    if not isinstance(fields, list):
+        items = decode(raw)
+    except RlpError as error:
+        raise server_error(str(error)) from error
+    if isinstance(items, bytes):
         raise server_error("rlp: expected input list for types.LegacyTx")
-    if consumed != len(raw):
-        raise server_error("rlp: input contains more than one value")
-    if not all(isinstance(field, bytes) for field in fields):
+    fields = [item for item in items if isinstance(item, bytes)]
+    if len(fields) != len(items):
         raise server_error("rlp: expected input string or byte for types.LegacyTx")
     return fields
 
 
 def _integer(field: bytes, name: str, size: int) -> int:
+    where = f"decoding into (types.LegacyTx).{name}"
     if len(field) > size:
-        raise server_error(f"rlp: input string too long for uint64, decoding into (types.LegacyTx).{name}")
+        raise server_error(f"rlp: input string too long for an integer, {where}")
     if field[:1] == b"\0":
-        raise server_error(
-            f"rlp: non-canonical integer (leading zero bytes), decoding into (types.LegacyTx).{name}"
-        )
+        raise server_error(f"rlp: non-canonical integer (leading zero bytes), {where}")
     return int.from_bytes(field, "big")

@@ -3,9 +3,10 @@
 from typing import Any
 
 from steelyard.sandbox.chain import GAS_LIMIT, MIX_HASH, NO_UNCLES, Block, Chain, Location
-from steelyard.sandbox.codec import EMPTY_BLOOM, bloom, to_rlp
+from steelyard.sandbox.codec import EMPTY_BLOOM, bloom
 from steelyard.sandbox.ledger import SharedLedger
 from steelyard.sandbox.node import Node
+from steelyard.sandbox.rlp import encode
 from steelyard.sandbox.state import Log
 from steelyard.sandbox.transaction import Transaction
 
@@ -24,7 +25,7 @@ def block_view(block: Block, chain: Chain, *, full: bool) -> dict[str, Any]:
         if full
         else [data(each.hash) for each in block.transactions]
     )
-    header = to_rlp(block.header(chain.extra))
+    header = encode(block.header(chain.extra))
     return {
         "difficulty": "0x1",
         "extraData": data(chain.extra),
@@ -77,9 +78,7 @@ def receipt_view(ledger: SharedLedger, node: Node, location: Location) -> dict[s
     result = node.results.get(transaction.hash)
     logs = logs_view(ledger, node, location)
     contract = transaction.contract
-    parts = [
-        bytes.fromhex(part[2:]) for log in logs for part in (log["address"], *log["topics"])
-    ]
+    parts = [bytes.fromhex(part[2:]) for log in logs for part in (log["address"], *log["topics"])]
     return {
         "blockHash": data(location.block.hash),
         "blockNumber": hex(location.block.number),
