@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from io import BytesIO
+from typing import cast
 
 import cbor2
 
@@ -163,11 +165,12 @@ class _Reader:
         }[label]
         if not isinstance(value, wanted):
             raise self._wrong(label, f"must be {word}")
-        return value
+        return cast("Value", value)
 
     def _moment(self, base: _Base, now: float) -> float:
         moment = self._bounded(_TIME, base.time + (self._number(_TIME) or 0))
-        return float(moment if moment >= ABSOLUTE_TIME else now + moment)
+        absolute = moment if moment >= ABSOLUTE_TIME else now + moment
+        return round(float(absolute), 6)  # a double holds no more of today's times
 
     def _full_name(self, base: _Base) -> str | None:
         name = base.name + (self._text(_NAME) or "")
@@ -196,7 +199,8 @@ class _Reader:
         return self._bounded(label, value)
 
     def _bounded(self, label: int, value: Number) -> Number:
-        if not math.isfinite(value) or abs(value) > MAX_INTEGER:
+        # In this order: isfinite() cannot take the integers that a big number's tag can make.
+        if not -MAX_INTEGER <= value <= MAX_INTEGER or not math.isfinite(value):
             raise self._wrong(label, f"must be finite and between -{MAX_INTEGER} and {MAX_INTEGER}")
         return value
 
@@ -204,11 +208,33 @@ class _Reader:
         return InvalidPayload(f"record {self._index}: {_WORDS[label]} {rule}")
 
 
+def _refuse_tag(*_: object) -> object:
+    raise ValueError("tag not allowed")
+
+
+# SenML knows decimal fractions (4) only. The other tags that cbor2 understands make dates,
+# regular expressions, mails or shared references of a stranger's bytes: they are not even built.
+_REFUSED_TAGS = (
+    *(0, 1, 2, 3, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100),
+    *(256, 258, 260, 261, 1004, 43000),
+)
+_SEMANTICS = dict.fromkeys(_REFUSED_TAGS, _refuse_tag)
+
+
 def _load(payload: bytes) -> object:
+    stream = BytesIO(payload)
+    decoder = cbor2.CBORDecoder(
+        stream, semantic_decoders=_SEMANTICS, max_depth=8, allow_duplicate_keys=False
+    )
     try:
-        return cbor2.loads(payload, max_depth=8, allow_duplicate_keys=False, immutable=False)
-    except (cbor2.CBORDecodeError, ValueError, OverflowError, TypeError, RecursionError):
-        raise InvalidPayload("the payload is not CBOR, or has a key twice") from None
+        pack: object = decoder.decode()
+    except (cbor2.CBORDecodeError, ValueError, TypeError, ArithmeticError, RecursionError):
+        raise InvalidPayload(
+            "the payload is not CBOR, has a key twice or a tag that SenML has not"
+        ) from None
+    if stream.tell() != len(payload):
+        raise InvalidPayload("the payload must end where its array ends")
+    return pack
 
 
 def _encode_record(sample: Sample, first: Sample) -> dict[int, object]:
@@ -239,4 +265,5 @@ def _shorten(number: float) -> Number:
 
 
 def _show(label: object) -> str:
-    return repr(label)[:40]
+    small = isinstance(label, str) or (isinstance(label, int) and abs(label) <= MAX_INTEGER)
+    return repr(label)[:40] if small else f"of the type {type(label).__name__}"
