@@ -125,8 +125,8 @@ class Station:
                 joined = self._joiner.joined(moment)
                 if joined is not None:
                     await self._emit(joined)
-                else:
-                    await self._set_aside_silent(moment)
+                    break
+                await self._set_aside_silent(moment)
         except BaseException as error:
             self._joiner.close(moment)
             self._taken.pop(moment).set_exception(

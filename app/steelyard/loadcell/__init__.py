@@ -1,0 +1,1 @@
+"""The load cell communicator: sends what a cell carries to the station's SmartBox."""

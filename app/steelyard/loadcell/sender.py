@@ -1,0 +1,86 @@
+"""One sample over CoAP: taken, refused for good, or to be sent again."""
+
+import asyncio
+from typing import Protocol
+
+from aiocoap import POST, Message
+from aiocoap.error import Error as CoapError
+from aiocoap.numbers.codes import Code
+
+from steelyard.coap import senml
+from steelyard.coap.client import ClientTimes, CoapClient, create_coap_client
+from steelyard.coap.credentials import Credentials
+from steelyard.loadcell.config import LoadCellConfig
+from steelyard.loadcell.errors import SampleRefused, SmartBoxAway
+from steelyard.loadcell.source import Reading
+
+# What is wrong with this very sample; any other failure may pass (a cell may be registered later).
+_FINAL = frozenset(
+    {
+        Code.BAD_REQUEST,
+        Code.CONFLICT,
+        Code.UNPROCESSABLE_ENTITY,
+        Code.REQUEST_ENTITY_TOO_LARGE,
+        Code.UNSUPPORTED_CONTENT_FORMAT,
+    }
+)
+
+
+class Sender(Protocol):
+    """Sends one sample."""
+
+    async def send(self, reading: Reading) -> None:
+        """Return once it is acknowledged. Raises SmartBoxAway or SampleRefused."""
+        ...
+
+
+class CoapSender:
+    """Confirmable POSTs of SenML in CBOR to the SmartBox."""
+
+    def __init__(self, client: CoapClient, config: LoadCellConfig) -> None:
+        self._client = client
+        host = f"[{config.server_host}]" if ":" in config.server_host else config.server_host
+        self._uri = f"coaps://{host}:{config.server_port}/weight"
+        self._timeout = config.answer_seconds
+
+    async def send(self, reading: Reading) -> None:
+        """See `Sender.send`. An answer that does not come in time is a SmartBox that is away."""
+        value = float(reading.kilograms)
+        sample = senml.Sample(
+            value=int(value) if value.is_integer() else value,
+            time=reading.time / 1000,
+            unit="kg",
+        )
+        message = Message(
+            code=POST,
+            uri=f"{self._uri}?sequence={reading.sequence}",
+            payload=senml.encode([sample]),
+            content_format=senml.CONTENT_FORMAT,
+        )
+        request = self._client.request(message, handle_blockwise=False)
+        try:
+            response = await asyncio.wait_for(request.response, self._timeout)
+        except TimeoutError:
+            raise SmartBoxAway("no answer in time") from None
+        except (CoapError, OSError) as error:
+            cause = error.__cause__ or error
+            raise SmartBoxAway(f"{type(cause).__name__}: {cause}") from None
+        if response.code.is_successful():
+            return
+        detail = f"{response.code}: {response.payload.decode(errors='replace')[:200]}"
+        if response.code in _FINAL:
+            raise SampleRefused(detail)
+        raise SmartBoxAway(detail)
+
+
+async def open_client(config: LoadCellConfig) -> CoapClient:
+    """A client with the cell's certificate. Raises CredentialUnusable."""
+    credentials = Credentials(
+        certificate=config.certificate_file,
+        private_key=config.key_file,
+        authority=config.ca_file,
+        revocations=config.crl_file,
+    )
+    return await create_coap_client(
+        credentials, config.server_name, times=ClientTimes(silence=config.silence_seconds)
+    )

@@ -1,0 +1,76 @@
+"""The status page: JSON on the loopback interface, for the operator's display and for tests."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from steelyard.smartbox.recorder import Recorder
+from steelyard.smartbox.settings import SmartBoxSettings
+from steelyard.smartbox.status import Status
+
+LOOPBACK = "127.0.0.1"
+MAX_SHOWN = 100
+
+
+class StatusPage:
+    """Serves `GET /`. `transport` gives the CoAP transport's counters."""
+
+    def __init__(
+        self,
+        settings: SmartBoxSettings,
+        recorder: Recorder,
+        status: Status,
+        transport: Callable[[], dict[str, Any]],
+        replayed: int | None,
+    ) -> None:
+        self._settings = settings
+        self._recorder = recorder
+        self._status = status
+        self._transport = transport
+        self._replayed = replayed
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> str:
+        """Listen; gives the page's URL. Raises OSError when the port is taken."""
+        application = web.Application()
+        application.router.add_get("/", self._get)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, LOOPBACK, self._settings.status_port)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}/"
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _get(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response(await self.as_json())
+
+    async def as_json(self) -> dict[str, Any]:
+        """The whole page."""
+        storage = self._recorder.storage
+        tickets = await self._recorder.run(storage.outbox.counts)
+        aside = await self._recorder.run(storage.outbox.weighings_set_aside)
+        own = self._status.as_json()
+        heard = own.pop("cells")
+        return {
+            "station": self._settings.station,
+            "tickets": tickets,
+            "alibi_records": storage.alibi.head.sequence,
+            "replay_rows": self._replayed,
+            "set_aside": aside[:MAX_SHOWN],
+            "weighbridges": {
+                bridge.name: {
+                    cell.serial: heard.get(cell.serial, {"last_seen": None})
+                    for cell in bridge.cells
+                }
+                for bridge in self._settings.weighbridges
+            },
+            **own,
+            "transport": self._transport(),
+        }

@@ -1,0 +1,169 @@
+"""The platform as the SmartBox sees it: a token, and a batch of tickets. HTTPS with TLS 1.3."""
+
+import json
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from steelyard.errors import ConfigurationError
+from steelyard.smartbox.answers import TRANSIENT, Answers, read_answers, read_problem
+from steelyard.smartbox.errors import BatchRefused, PlatformProblem
+from steelyard.smartbox.outbox import Waiting
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_RETRY_AFTER_SECONDS = 3600.0
+TOKEN_MARGIN_SECONDS = 30.0
+_REFUSALS = frozenset({400, 409, 413, 415, 422})
+
+Clock = Callable[[], float]
+
+
+def make_tls_context(ca_file: Path) -> ssl.SSLContext:
+    """TLS 1.3 only, and no authority but this one. Raises ConfigurationError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:
+        reason = "not PEM certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigurationError(f"smartbox.ca_file: {ca_file} cannot be used: {reason}") from None
+    return context
+
+
+class Platform:
+    """The management API's token endpoint and the tickets API's batch endpoint.
+
+    `clock` is a monotonic clock in seconds: a token's age does not depend on the wall clock.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        management_url: str,
+        tickets_url: str,
+        client_id: str,
+        client_secret: str,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._session = session
+        self._token_url = f"{management_url}/oauth2/token"
+        self._batch_url = f"{tickets_url}/v1/tickets/batch"
+        self._credentials = aiohttp.BasicAuth(client_id, client_secret).encode()
+        self._clock = clock
+        self._token = ""
+        self._renew_at = 0.0
+
+    async def register(self, tickets: Sequence[Waiting]) -> Answers:
+        """Send one batch; safe to repeat, for the tickets' ids make it idempotent.
+
+        Raises BatchRefused when the platform will never take this batch, PlatformProblem when it
+        may take it later.
+        """
+        body = b'{"tickets":[' + b",".join(t.body.encode() for t in tickets) + b"]}"
+        token = await self._access_token()
+        status, headers, answer = await self._post_batch(body, token)
+        if status == 401:
+            self._forget(token)
+            status, headers, answer = await self._post_batch(body, await self._access_token())
+        if status == 200:
+            return read_answers(answer, [ticket.id for ticket in tickets])
+        if status == 401:
+            self._token = ""
+        problem = read_problem(answer, status)
+        detail = f"the tickets API answers {status}: {problem.get('title', '')}"
+        if status in _REFUSALS:
+            raise BatchRefused(detail, problem)
+        raise PlatformProblem(detail, retry_after=_retry_after(headers, status))
+
+    async def _post_batch(self, body: bytes, token: str) -> tuple[int, Any, bytes]:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        return await self._post(self._batch_url, headers, body)
+
+    async def _access_token(self) -> str:
+        if self._token and self._clock() < self._renew_at:
+            return self._token
+        headers = {
+            "Authorization": self._credentials,
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        body = b"grant_type=client_credentials"
+        status, answer_headers, answer = await self._post(self._token_url, headers, body)
+        if status != 200:
+            raise PlatformProblem(
+                f"the management API gives no token: it answers {status}",
+                retry_after=_retry_after(answer_headers, status),
+            )
+        self._token, lifetime = _read_token(answer)
+        self._renew_at = self._clock() + lifetime - min(TOKEN_MARGIN_SECONDS, lifetime / 2)
+        return self._token
+
+    def _forget(self, token: str) -> None:
+        if self._token == token:
+            self._token = ""
+
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
+        try:
+            async with self._session.post(
+                url, headers=headers, data=body, allow_redirects=False
+            ) as response:
+                answer = await _read_limited(response)
+                return response.status, response.headers, answer
+        except TimeoutError:
+            raise PlatformProblem(f"{url}: no answer in time") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise PlatformProblem(f"{url}: {type(error).__name__}: {error}") from None
+
+
+async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
+    parts = bytearray()
+    async for part in response.content.iter_chunked(65_536):
+        parts += part
+        if len(parts) > MAX_ANSWER_BYTES:
+            raise PlatformProblem("the platform's answer is too long")
+    return bytes(parts)
+
+
+def _read_token(answer: bytes) -> tuple[str, float]:
+    try:
+        document = json.loads(answer)
+        token, kind = document["access_token"], document["token_type"]
+        lifetime = document.get("expires_in", 60)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise PlatformProblem("the management API's token answer is not valid") from None
+    if (
+        not isinstance(token, str)
+        or not token.isascii()
+        or not token.isprintable()
+        or not token
+        or str(kind).lower() != "bearer"
+        or isinstance(lifetime, bool)
+        or not isinstance(lifetime, int)
+        or lifetime <= 0
+    ):
+        raise PlatformProblem("the management API's token answer is not valid")
+    return token, float(lifetime)
+
+
+def _retry_after(headers: Any, status: int) -> float | None:
+    """Seconds that the platform asks to wait (RFC 9110, 10.2.3), within reason."""
+    value = headers.get("Retry-After")
+    if value is None or (status not in TRANSIENT and status < 500):
+        return None
+    try:
+        seconds = float(int(value))
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

@@ -1,0 +1,95 @@
+"""What load cells talk to: `POST coaps://…/weight?sequence=N` with SenML in CBOR.
+
+One record is one sample: its time, and its value in kg. `sequence` numbers the first record; the
+others follow. The cell is the one that the certificate names.
+"""
+
+import re
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from aiocoap import CHANGED, Message
+from aiocoap.resource import Site
+
+from steelyard.coap import senml
+from steelyard.coap.counters import TransportCounters
+from steelyard.coap.resources import ProblemResource, read_samples
+from steelyard.errors import Problem
+from steelyard.smartbox.errors import BadSample
+from steelyard.smartbox.models import Sample
+from steelyard.smartbox.station import Station
+from steelyard.smartbox.status import Status
+from steelyard.ticket import MAX_TIMESTAMP_MS
+
+WEIGHT_PATH = "weight"
+MAX_KILOGRAMS = 10_000_000
+MAX_SEQUENCE = 2**53
+_SEQUENCE = re.compile(r"sequence=(\d{1,16})", re.ASCII)
+
+
+class WeightResource(ProblemResource):
+    """Takes samples and answers 2.04 once each is part of a ticket or set aside, durably."""
+
+    def __init__(self, station: Station, status: Status, counters: TransportCounters) -> None:
+        super().__init__()
+        self._station = station
+        self._status = status
+        self._counters = counters
+
+    async def render_post(self, request: Message) -> Message:
+        """Take samples."""
+        try:
+            cell, records = read_samples(request, self._counters)
+            sequence = read_sequence(request)
+            samples = [
+                to_sample(cell, record, sequence + offset) for offset, record in enumerate(records)
+            ]
+            for sample in samples:
+                await self._station.take(sample)
+        except Problem as problem:
+            self._status.count(f"rejected_{problem.slug.replace('-', '_')}")
+            raise
+        return Message(code=CHANGED)
+
+
+def read_sequence(request: Message) -> int:
+    """The number of the first sample. Raises BadSample."""
+    queries = request.opt.uri_query
+    match = _SEQUENCE.fullmatch(queries[0]) if len(queries) == 1 else None
+    if match is None or int(match[1]) > MAX_SEQUENCE:
+        raise BadSample(f"the query must be sequence=N, with N from 0 to {MAX_SEQUENCE}")
+    return int(match[1])
+
+
+def to_sample(cell: str, record: senml.Sample, sequence: int) -> Sample:
+    """A SenML record as a sample. Raises BadSample with what is allowed.
+
+    A double's shortest decimal form is the number that the cell meant, as long as it has at most
+    15 digits: so kilograms with three decimals arrive exactly.
+    """
+    value = record.value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadSample("a record must have a number as its value")
+    if record.unit not in (None, "kg"):
+        raise BadSample("the unit must be kg")
+    if abs(value) > MAX_KILOGRAMS:
+        raise BadSample(f"the value must be from -{MAX_KILOGRAMS} to {MAX_KILOGRAMS} kg")
+    milliseconds = round(record.time * 1000)
+    if abs(record.time * 1000 - milliseconds) > 0.01:
+        raise BadSample("the time must not be finer than a millisecond")
+    if not 0 <= milliseconds <= MAX_TIMESTAMP_MS:
+        raise BadSample("the time must be from 1970 to 9999")
+    return Sample(cell, milliseconds, sequence, Decimal(repr(value)))
+
+
+def make_site(station: Station, status: Status, counters: TransportCounters) -> Site:
+    """The site of a SmartBox."""
+    site = Site()
+    site.add_resource([WEIGHT_PATH], WeightResource(station, status, counters))
+    return site
+
+
+def transport_counters(counters: TransportCounters) -> dict[str, Any]:
+    """The transport's counters for the status page."""
+    return asdict(counters)

@@ -1,0 +1,216 @@
+"""A running SmartBox: the wiring of its parts, and their end."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from structlog import get_logger
+
+from steelyard.coap.counters import TransportCounters
+from steelyard.coap.credentials import Credentials
+from steelyard.coap.server import CoapServer, create_coap_server
+from steelyard.errors import ConfigurationError
+from steelyard.settings import read_secret
+from steelyard.smartbox.emission import TicketBuilder
+from steelyard.smartbox.errors import StorageUnavailable
+from steelyard.smartbox.page import StatusPage
+from steelyard.smartbox.platform import Platform, make_tls_context
+from steelyard.smartbox.recorder import Recorder, Storage
+from steelyard.smartbox.replay import Replay
+from steelyard.smartbox.resource import WEIGHT_PATH, make_site, transport_counters
+from steelyard.smartbox.settings import SmartBoxSettings
+from steelyard.smartbox.station import Station
+from steelyard.smartbox.status import Status
+from steelyard.smartbox.uplink import Backoff, Uplink
+
+log = get_logger(__name__)
+
+READY_FILE = "ready.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Where a running SmartBox listens."""
+
+    station: str
+    coap_host: str
+    coap_port: int
+    status_url: str
+
+    @property
+    def line(self) -> str:
+        """One line for people."""
+        where = f"coaps://{self.coap_host}:{self.coap_port}/{WEIGHT_PATH}"
+        return f"SmartBox of {self.station} is ready: {where}, status at {self.status_url}"
+
+
+class SmartBox:
+    """One station's SmartBox. `run` returns when `stop` was called, or raises what failed."""
+
+    def __init__(self, settings: SmartBoxSettings, replay_file: Path | None = None) -> None:
+        self._settings = settings
+        self._bridges = {bridge.name: bridge for bridge in settings.weighbridges}
+        self._weighbridge_of = {
+            cell.serial: bridge.name for bridge in settings.weighbridges for cell in bridge.cells
+        }
+        self._replay = None
+        if replay_file is not None:
+            cells = {
+                bridge.name: frozenset(cell.serial for cell in bridge.cells)
+                for bridge in settings.weighbridges
+            }
+            self._replay = Replay.read(replay_file, settings.station, cells)
+        secret = read_secret(settings.client_secret_file, "smartbox.client_secret_file")
+        try:
+            self._secret = secret.decode("ascii")
+        except UnicodeDecodeError:
+            raise ConfigurationError("smartbox.client_secret_file: must hold ASCII") from None
+        self._tls = make_tls_context(settings.ca_file)
+        self._ended: asyncio.Future[None] | None = None
+
+    def stop(self) -> None:
+        """End `run`, after what is being written."""
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_exception(error)
+
+    async def run(self, on_ready: Callable[[Ready], None]) -> None:
+        """Open the storage, listen, send; until `stop`.
+
+        Raises Problem subclasses, each one a clear sentence, when it cannot start or go on.
+        """
+        self._ended = asyncio.get_running_loop().create_future()
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            recorder = await Recorder.open(
+                lambda: Storage.open(
+                    settings.data_directory, settings.station, replay=self._replay is not None
+                )
+            )
+            stack.push_async_callback(recorder.close)
+            status = Status(lambda: time.time_ns() // 1_000_000)
+            uplink = await stack.enter_async_context(self._uplink(recorder, status))
+            station = await self._station(recorder, status, uplink)
+            stack.push_async_callback(station.close)
+            server = await self._listen(station, status)
+            stack.push_async_callback(server.shutdown)
+            page = StatusPage(
+                settings,
+                recorder,
+                status,
+                lambda: transport_counters(server.counters),
+                len(self._replay) if self._replay is not None else None,
+            )
+            stack.push_async_callback(page.close)
+            url = await self._open_page(page)
+            ready = Ready(settings.station, *server.address, url)
+            _write_ready(settings.data_directory, ready)
+            on_ready(ready)
+            await self._ended
+            log.info("stopping", station=settings.station)
+
+    async def _station(self, recorder: Recorder, status: Status, uplink: Uplink) -> Station:
+        settings = self._settings
+        restart = await recorder.run(recorder.storage.outbox.count_start)
+        builder = TicketBuilder(
+            settings.station, settings.terminal_serial, restart, self._bridges, self._replay
+        )
+        return Station(
+            recorder,
+            builder,
+            self._weighbridge_of,
+            status,
+            deadline=settings.join_deadline_seconds,
+            on_ticket=uplink.wake,
+            on_failure=self._fail,
+        )
+
+    @asynccontextmanager
+    async def _uplink(self, recorder: Recorder, status: Status) -> AsyncIterator[Uplink]:
+        settings = self._settings
+        connector = aiohttp.TCPConnector(ssl=self._tls)
+        timeout = aiohttp.ClientTimeout(total=settings.request_timeout_seconds)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            platform = Platform(
+                session,
+                management_url=settings.management_url,
+                tickets_url=settings.tickets_url,
+                client_id=settings.client_id,
+                client_secret=self._secret,
+            )
+            uplink = Uplink(
+                recorder,
+                platform,
+                status,
+                batch_size=settings.batch_size,
+                batch_bytes=settings.batch_bytes,
+                batch_age=settings.batch_age_seconds,
+                backoff=Backoff(
+                    settings.backoff_seconds,
+                    settings.backoff_limit_seconds,
+                    random.SystemRandom().random,
+                ),
+            )
+            task = asyncio.create_task(uplink.run(), name="uplink")
+            task.add_done_callback(self._uplink_ended)
+            try:
+                yield uplink
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    def _uplink_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    async def _listen(self, station: Station, status: Status) -> CoapServer:
+        settings = self._settings
+        credentials = Credentials(
+            certificate=settings.certificate_file,
+            private_key=settings.key_file,
+            authority=settings.device_ca_file,
+            revocations=settings.device_crl_file,
+        )
+        address = (settings.coap_host, settings.coap_port)
+        counters = TransportCounters()
+        site = make_site(station, status, counters)
+        try:
+            return await create_coap_server(site, address, credentials, counters=counters)
+        except OSError as error:
+            raise ConfigurationError(
+                f"smartbox.coap_host, smartbox.coap_port: {address[0]}:{address[1]} cannot be "
+                f"bound: {error.strerror}"
+            ) from None
+
+    async def _open_page(self, page: StatusPage) -> str:
+        try:
+            return await page.start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"smartbox.status_port: {self._settings.status_port} cannot be bound: "
+                f"{error.strerror}"
+            ) from None
+
+
+def _write_ready(directory: Path, ready: Ready) -> None:
+    """Say in a file where the SmartBox listens: `smartbox status` reads it."""
+    draft = directory / (READY_FILE + ".new")
+    content = {
+        "station": ready.station,
+        "coap": [ready.coap_host, ready.coap_port],
+        "status_url": ready.status_url,
+    }
+    try:
+        draft.write_text(json.dumps(content) + "\n", "utf-8")
+        draft.rename(directory / READY_FILE)
+    except OSError as error:
+        raise StorageUnavailable(f"{draft}: {error.strerror}") from None
