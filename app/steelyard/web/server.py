@@ -34,9 +34,9 @@ async def running(
         keepalive_timeout=75.0,
         shutdown_timeout=settings.shutdown_seconds,
     )
-    await runner.setup()
     watcher = asyncio.create_task(_watch(certificate, reload_seconds))
     try:
+        await runner.setup()
         port = await _listen(runner, settings, certificate)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         if settings.port_file:

@@ -1,0 +1,1 @@
+"""The authentication & management API: customers, users, stations, weighbridges and devices."""

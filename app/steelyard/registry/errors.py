@@ -1,0 +1,80 @@
+"""What the management API refuses for reasons of its own."""
+
+from steelyard.errors import Problem
+from steelyard.web.errors import NotFound
+
+
+class NoFreeNode(Problem):
+    """Every ledger node of the role that is needed belongs to somebody."""
+
+    status = 409
+    slug = "no-free-node"
+    title = "No ledger node is free"
+    hint = "A platform administrator registers another node at /v1/nodes."
+
+
+class CustomerInUse(Problem):
+    """A customer still has stations; the sentence names them."""
+
+    status = 409
+    slug = "customer-in-use"
+    title = "The customer has stations"
+    hint = "Delete the stations first."
+
+
+class WeighbridgeInUse(Problem):
+    """A weighbridge still stands on load cells; the sentence names them."""
+
+    status = 409
+    slug = "weighbridge-in-use"
+    title = "The weighbridge has load cells"
+    hint = "Delete the load cells first, or move them to another weighbridge."
+
+
+class NodeInUse(Problem):
+    """A ledger node that was given to a customer stays: contracts live on it."""
+
+    status = 409
+    slug = "node-in-use"
+    title = "The node belongs to a customer"
+
+
+class RegistrationInProgress(Problem):
+    """Somebody registers this station right now."""
+
+    status = 409
+    slug = "registration-in-progress"
+    title = "The station is being registered"
+    hint = "Send the request again after the time in Retry-After."
+
+
+class RegistrationFailed(Problem):
+    """The ledger did not take the station's contract in time; nothing of the station was kept."""
+
+    status = 503
+    slug = "registration-failed"
+    title = "The station was not registered"
+    hint = "Nothing was kept; send the request again."
+
+
+class StationPending(Problem):
+    """The station's registration did not come to its end."""
+
+    status = 409
+    slug = "station-pending"
+    title = "The station is not registered completely"
+    hint = "Send its registration again, or delete it."
+
+
+class LastAdministrator(Problem):
+    """Without this user nobody could administer the platform."""
+
+    status = 409
+    slug = "last-administrator"
+    title = "The last platform administrator stays"
+    hint = "Register another platform administrator first."
+
+
+def no_such(kind: str) -> NotFound:
+    """The answer for what is not there, and for what is another customer's: one and the same."""
+    return NotFound(f"There is no such {kind}.")
