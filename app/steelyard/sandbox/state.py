@@ -10,13 +10,18 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
+from eth_hash.auto import keccak
 from pyrevm import EVM, AccountInfo, BlockEnv, CfgEnv, Env
 
 from steelyard.sandbox.codec import intrinsic_gas
 
+# GoQuorum 24.4.1 cannot run private contracts under later rules (its issue 1657). pyrevm takes an
+# unknown name, and also this one in other letters, for its latest rules without a word.
+_RULES = "Istanbul"
 # EIP-170 allows 24 KiB; GoQuorum's maxCodeSizeConfig at most 128 KiB, as networks have it.
 MAX_CODE_SIZE = 128 * 1024
 HISTORY_BLOCKS = 128  # what a node that is no archive keeps
+_CODE_PADDING = 33
 _NO_LIMIT = 2**53  # above every transaction's gas: the pool has checked the block's limit
 _ACCOUNT = re.compile(
     r"(0x[0-9a-f]{40}): Account \{ info: AccountInfo \{ balance: \w+, nonce: (\d+), "
@@ -76,7 +81,7 @@ class WorldState:
 
     def __init__(self, chain_id: int) -> None:
         config = CfgEnv(chain_id=chain_id, limit_contract_code_size=MAX_CODE_SIZE)
-        self._evm = EVM(env=Env(cfg=config), gas_limit=_NO_LIMIT, spec_id="Berlin")
+        self._evm = EVM(env=Env(cfg=config), gas_limit=_NO_LIMIT, spec_id=_RULES)
         self._history: deque[_Undo] = deque()
 
     def execute(
@@ -155,7 +160,7 @@ class WorldState:
         evm = self._evm
         try:
             if to is None:
-                output = self._code_in_journal(evm.deploy(_hex(sender), data, gas=gas))
+                output = self._created_code(evm.deploy(_hex(sender), data, gas=gas))
             else:
                 output = evm.message_call(_hex(sender), _hex(to), data, gas=gas)
         except RuntimeError as error:
@@ -169,13 +174,20 @@ class WorldState:
         )
         return Outcome(success=True, output=output, gas_used=result.gas_used, logs=logs)
 
-    def _code_in_journal(self, address: str) -> bytes:
-        return self._evm.get_code(address) or b""
+    def _created_code(self, address: str) -> bytes:
+        """The code that the running transaction has put at an address."""
+        code = self._evm.get_code(address) or b""
+        # The EVM shows code that it has analysed with its padding.
+        code_hash = self._evm.basic(address).code_hash
+        exact = code if keccak(code) == code_hash else code[:-_CODE_PADDING]
+        if keccak(exact) != code_hash:
+            raise RuntimeError("the EVM's code does not have the EVM's code hash")
+        return exact
 
     def _code(self, address: str) -> bytes:
         checkpoint = self._evm.snapshot()
         try:
-            return self._code_in_journal(address)
+            return self._evm.get_code(address) or b""
         finally:
             self._evm.revert(checkpoint)
 
@@ -200,7 +212,7 @@ class WorldState:
             status = text[status_at + len(_STATUS) : text.index(")", status_at)]
             if "Touched" not in status:
                 continue
-            created = self._code_in_journal(head[1]) if "Created" in status else None
+            created = self._created_code(head[1]) if "Created" in status else None
             storage_at = text.index("}, storage: {", head.end(), stop)
             slots = [
                 (int(index, 0), int(old, 0), int(new, 0))
