@@ -33,6 +33,7 @@ class CoapClient:
         self._times = times
         self._links: dict[tuple[str, int], Link] = {}
         self._opening = asyncio.Lock()
+        self._is_shut = False
         self.deliver: Callable[[Channel, bytes], None] = lambda *_: None
         self.lost: Callable[[Channel, Exception], None] = lambda *_: None
 
@@ -54,8 +55,10 @@ class CoapClient:
         return link
 
     async def shutdown(self) -> None:
-        """Say close_notify to every server and close the sockets."""
-        await self.context.shutdown()
+        """Say close_notify to every server and close the sockets; again does nothing."""
+        if not self._is_shut:
+            self._is_shut = True
+            await self.context.shutdown()
 
     async def close_links(self) -> None:
         """Close every link; called by the context's shutdown."""

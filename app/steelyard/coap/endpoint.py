@@ -1,6 +1,7 @@
 """The server's socket, its listener and its peers: many of them on one UDP port."""
 
 import asyncio
+import socket
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,6 +122,9 @@ class ServerEndpoint(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to watch the files and the peers' ages."""
         self._transport = cast("asyncio.DatagramTransport", transport)
+        # Room for a burst of handshakes: all cells come at once after a power cut.
+        udp: socket.socket = transport.get_extra_info("socket")
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._watcher = self._loop.create_task(self._watch(), name="coap server watch")
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

@@ -20,6 +20,7 @@ class CoapServer:
         self.context = new_context(site)
         self.counters = counters
         self._endpoint = endpoint
+        self._is_shut = False
 
     @property
     def address(self) -> Address:
@@ -36,8 +37,10 @@ class CoapServer:
         self._endpoint.reload_revocations()
 
     async def shutdown(self) -> None:
-        """Close every session with a close_notify, and the socket."""
-        await self.context.shutdown()
+        """Close every session with a close_notify, and the socket; again does nothing."""
+        if not self._is_shut:
+            self._is_shut = True
+            await self.context.shutdown()
 
 
 async def create_coap_server(

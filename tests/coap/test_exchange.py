@@ -1,0 +1,353 @@
+"""A cell and its SmartBox speak to each other over real loopback sockets."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from aiocoap import CHANGED, GET, PUT, Message
+from coap_harness import Bench, Raw, sample_request, until
+
+from steelyard.coap.credentials import Credentials
+from steelyard.coap.errors import CredentialUnusable
+from steelyard.coap.records import split_records
+from steelyard.coap.senml import Sample
+from steelyard.coap.server import ServerLimits
+
+HANDSHAKE, CHANGE_CIPHER_SPEC = 22, 20
+MESSAGES = {
+    1: "ClientHello",
+    2: "ServerHello",
+    3: "HelloVerifyRequest",
+    11: "Certificate",
+    12: "ServerKeyExchange",
+    13: "CertificateRequest",
+    14: "ServerHelloDone",
+    15: "CertificateVerify",
+    16: "ClientKeyExchange",
+}
+
+
+def handshake_messages(datagram: bytes) -> list[str]:
+    """The names of what a datagram holds; an encrypted handshake record is a Finished."""
+    names = []
+    for record in split_records(datagram):
+        if record[0] == CHANGE_CIPHER_SPEC:
+            names.append("ChangeCipherSpec")
+        elif record[0] == HANDSHAKE:
+            encrypted = record[3:5] != b"\0\0"
+            names.append("Finished" if encrypted else MESSAGES[record[13]])
+        else:
+            names.append("data")
+    return names
+
+
+async def test_sample_arrives_with_its_cell(bench: Bench) -> None:
+    """A sample without a name is the cell's whose certificate came with it."""
+    server, client = await bench.server(), await bench.client()
+    response = await client.request(sample_request(server)).response
+    assert response.code == CHANGED
+    assert bench.samples == [("LC-1", [Sample(12_345, 1_605_160_889.392)])]
+    assert [(one.cell_serial, one.station) for one in server.peers] == [("LC-1", "S1")]
+    assert server.counters.handshakes_ok == client.counters.handshakes_ok == 1
+
+
+async def test_handshake_as_captured(bench: Bench) -> None:
+    """Six datagrams: cookie first, then both sides' certificates (RFC 6347, figure 1)."""
+    server, client = await bench.server(), await bench.client()
+    proxy = await bench.proxy(server)
+    await client.request(sample_request(proxy.address)).response
+    flights = [(origin, handshake_messages(data)) for origin, data in proxy.seen]
+    assert flights[:6] == [
+        ("client", ["ClientHello"]),
+        ("server", ["HelloVerifyRequest"]),
+        ("client", ["ClientHello"]),
+        (
+            "server",
+            [
+                "ServerHello",
+                "Certificate",
+                "ServerKeyExchange",
+                "CertificateRequest",
+                "ServerHelloDone",
+            ],
+        ),
+        (
+            "client",
+            [
+                "Certificate",
+                "ClientKeyExchange",
+                "CertificateVerify",
+                "ChangeCipherSpec",
+                "Finished",
+            ],
+        ),
+        ("server", ["ChangeCipherSpec", "Finished"]),
+    ]
+    assert all(names == ["data"] for _, names in flights[6:])
+    assert sum(len(data) for _, data in proxy.seen[:6]) < 2100
+    assert b"12345" not in b"".join(data for _, data in proxy.seen)
+
+
+async def test_one_certificate_each(bench: Bench) -> None:
+    """The root is not sent along: each Certificate message holds one certificate."""
+    server, client = await bench.server(), await bench.client()
+    proxy = await bench.proxy(server)
+    await client.request(sample_request(proxy.address)).response
+    lengths = []
+    for _, datagram in proxy.seen[:6]:
+        for record in split_records(datagram):
+            if record[0] == HANDSHAKE and record[3:5] == b"\0\0" and record[13] == 11:
+                chain = int.from_bytes(record[25:28], "big")
+                first = int.from_bytes(record[28:31], "big")
+                lengths.append((chain, first + 3))
+    assert len(lengths) == 2
+    assert all(chain == first for chain, first in lengths)
+
+
+async def test_many_cells_on_one_port(bench: Bench) -> None:
+    """200 clients at once each get their answer and their own session."""
+    server = await bench.server()
+    clients = [await bench.client(("LC-1", "LC-2")[i % 2]) for i in range(200)]
+    host, port = server.address
+    answers = await asyncio.gather(
+        *(
+            client.request(Message(code=GET, uri=f"coaps://{host}:{port}/who")).response
+            for client in clients
+        )
+    )
+    assert [answer.payload for answer in answers] == [b"LC-1", b"LC-2"] * 100
+    assert server.counters.peers == 200
+    assert server.counters.handshakes_open == 0
+
+
+async def test_large_answers_and_requests_in_blocks(bench: Bench) -> None:
+    """A payload larger than a datagram travels block by block (RFC 7959)."""
+    server, client = await bench.server(), await bench.client()
+    host, port = server.address
+    request = Message(code=PUT, uri=f"coaps://{host}:{port}/who", payload=b"x" * 5000)
+    assert (await client.request(request).response).code == CHANGED
+
+
+async def test_more_messages_than_message_ids(bench: Bench) -> None:
+    """A remote's message ids may come round: they are kept for 60 s, not 247 s."""
+    server, client = await bench.server(), await bench.client()
+    await client.request(sample_request(server)).response
+    (remote, _), *_ = server.context.request_interfaces[0].token_interface._recent_messages
+    assert remote.scheme == "coaps"
+    now = asyncio.get_running_loop().time()
+    expiries = [
+        handle.when() - now
+        for handle in asyncio.get_running_loop()._scheduled
+        if "dict" in repr(handle) and "pop" in repr(handle) and not handle.cancelled()
+    ]
+    assert expiries
+    assert all(left <= 60 for left in expiries)
+
+
+async def test_close_notify_on_stop(bench: Bench) -> None:
+    """An end that stops says so, and the other forgets the session at once."""
+    server, client = await bench.server(), await bench.client()
+    await client.request(sample_request(server)).response
+    await client.shutdown()
+    await until(lambda: server.counters.peers == 0, "the server forgets the client")
+    assert server.counters.sessions_ended == {"closed-by-peer": 1}
+    second = await bench.client()
+    await second.request(sample_request(server)).response
+    await server.shutdown()
+    await until(lambda: second.counters.peers == 0, "the client forgets the server")
+    assert second.counters.sessions_ended == {"closed-by-peer": 1}
+
+
+async def test_server_that_comes_back_is_found_again(bench: Bench) -> None:
+    """After a clean restart of the server the next request shakes hands anew."""
+    server, client = await bench.server(), await bench.client()
+    await client.request(sample_request(server)).response
+    port = server.address[1]
+    await server.shutdown()
+    again = await bench.server(port=port)
+    assert (await client.request(sample_request(again)).response).code == CHANGED
+    assert again.counters.handshakes_ok == 1
+
+
+async def test_server_name_may_be_a_urn_or_dns_name(bench: Bench) -> None:
+    """A SmartBox is recognised by its URN as well, whatever address it got."""
+    server = await bench.server()
+    for name in ("urn:steelyard:smartbox:SB-1", "BOX.test", "127.0.0.1"):
+        client = await bench.client(server_name=name)
+        assert (await client.request(sample_request(server)).response).code == CHANGED
+
+
+async def test_junk_leaves_no_state(bench: Bench) -> None:
+    """3,000 datagrams of junk, from many ports, open nothing and disturb nobody."""
+    server, client = await bench.server(), await bench.client()
+    await client.request(sample_request(server)).response
+    hello = bytes.fromhex("16feff0000000000000000") + (80).to_bytes(2, "big")
+    hello += bytes.fromhex("01000044000000000000 0044fefd")
+    raws = [await Raw.open(server.address) for _ in range(30)]
+    seen, before = server.counters, server.counters.datagrams_in
+    for index in range(100):
+        for number, raw in enumerate(raws):
+            kinds = (
+                bytes([number, index] * 20),
+                hello + bytes(100),
+                b"\x17\xfe\xfd" + bytes(8) + b"\x00\x10" + bytes(16),
+                hello[:30],
+                b"\0",
+            )
+            raw.send(kinds[(index + number) % 5])
+        # One round at a time, or the kernel would drop the junk for us.
+        wanted = before + 30 * (index + 1)
+        while seen.datagrams_in < wanted:
+            await asyncio.sleep(0)
+    # What looks like a ClientHello gets a cookie, as it must; the rest gets nothing.
+    assert seen.junk + seen.cookies_sent == 3001
+    assert seen.junk >= 2400
+    assert server.counters.peers == 1
+    assert server.counters.handshakes_open == 0
+    assert (await client.request(sample_request(server)).response).code == CHANGED
+    assert client.counters.handshakes_ok == 1
+    for raw in raws:
+        raw.close()
+
+
+async def test_first_hello_leaves_no_state(bench: Bench) -> None:
+    """A genuine ClientHello without cookie gets its HelloVerifyRequest and is forgotten."""
+    server, client = await bench.server(), await bench.client()
+    proxy = await bench.proxy(server)
+    await client.request(sample_request(proxy.address)).response
+    hello = proxy.seen[0][1]
+    raw = await Raw.open(server.address)
+    for _ in range(50):
+        raw.send(hello)
+    await until(lambda: len(raw.got) == 50, "fifty answers")
+    assert {handshake_messages(one)[0] for one in raw.got} == {"HelloVerifyRequest"}
+    assert all(len(one) < len(hello) for one in raw.got), "no amplification"
+    assert server.counters.peers + server.counters.handshakes_open == 1
+    raw.close()
+
+
+async def test_stolen_cookie_is_worth_nothing(bench: Bench) -> None:
+    """A ClientHello with a cookie made for another address opens no handshake."""
+    server, client = await bench.server(), await bench.client()
+    proxy = await bench.proxy(server)
+    await client.request(sample_request(proxy.address)).response
+    hello_with_cookie = proxy.seen[2][1]
+    raw = await Raw.open(server.address)
+    raw.send(hello_with_cookie)
+    await until(lambda: len(raw.got) == 1, "an answer")
+    assert handshake_messages(raw.got[0]) == ["HelloVerifyRequest"]
+    assert server.counters.handshakes_open == 0
+    raw.close()
+
+
+async def test_session_is_replaced_only_after_the_cookie(bench: Bench) -> None:
+    """From a known address, a first ClientHello changes nothing; one with its cookie does."""
+    server, client = await bench.server(), await bench.client()
+    proxy = await bench.proxy(server)
+    await client.request(sample_request(proxy.address)).response
+    other = await bench.client("LC-2")
+    tap = await bench.proxy(server)
+    await other.request(sample_request(tap.address)).response
+    foreign_hello = tap.seen[0][1]
+
+    link = next(iter(client._links.values()))
+    front = link.local_address
+    (await proxy._back(front)).sendto(foreign_hello)
+    await until(lambda: server.counters.cookies_sent == 3, "a cookie for the forger")
+    assert (await client.request(sample_request(proxy.address)).response).code == CHANGED
+    assert server.counters.sessions_ended == {}
+
+    # The true client forgets its session (as after a power cut) and comes from the same port.
+    link._session = None
+    assert (await client.request(sample_request(proxy.address)).response).code == CHANGED
+    assert server.counters.sessions_ended == {"replaced": 1}
+    assert server.counters.peers == 2
+
+
+async def test_replayed_records_are_dropped(bench: Bench) -> None:
+    """A captured request that is sent again reaches no handler."""
+    server, client = await bench.server(), await bench.client()
+    proxy = await bench.proxy(server)
+    await client.request(sample_request(proxy.address)).response
+    captured = proxy.seen[6][1]
+    back = await proxy._back(next(iter(client._links.values())).local_address)
+    back.sendto(captured)
+    await client.request(sample_request(proxy.address)).response
+    assert len(bench.samples) == 2
+    # Nor does a late copy of the hello that opened the session disturb it.
+    back.sendto(proxy.seen[2][1])
+    await until(lambda: server.counters.junk == 1, "the copy is counted")
+    await client.request(sample_request(proxy.address)).response
+    assert server.counters.handshakes_ok == 1
+
+
+async def test_idle_peers_go(bench: Bench) -> None:
+    """Who says nothing for too long is told good-bye and may come back."""
+    limits = ServerLimits(idle_seconds=0.05, watch_seconds=0.05)
+    server, client = await bench.server(limits=limits), await bench.client()
+    await client.request(sample_request(server)).response
+    await until(lambda: server.counters.sessions_ended["idle"] == 1, "eviction")
+    await until(lambda: client.counters.peers == 0, "the client hears of it")
+    assert (await client.request(sample_request(server)).response).code == CHANGED
+
+
+async def test_peers_are_bounded(bench: Bench) -> None:
+    """With one peer too many, the one heard of longest ago goes."""
+    server = await bench.server(limits=ServerLimits(max_peers=3))
+    clients = [await bench.client() for _ in range(4)]
+    for client in clients:
+        await client.request(sample_request(server)).response
+    assert server.counters.peers == 3
+    assert server.counters.sessions_ended == {"crowded-out": 1}
+    await until(lambda: clients[0].counters.peers == 0, "the first hears of it")
+    assert (await clients[0].request(sample_request(server)).response).code == CHANGED
+
+
+async def test_open_handshakes_are_bounded_and_end(bench: Bench) -> None:
+    """Handshakes that do not go on are bounded in number and in time."""
+    limits = ServerLimits(max_handshakes=2, handshake_seconds=0.3)
+    server = await bench.server(limits=limits)
+    for _ in range(3):
+        proxy = await bench.proxy(server)
+        # Nothing after the cookie passes: the handshake stays half open.
+        proxy.filter = lambda origin, data: (
+            origin == "client" or "HelloVerifyRequest" in handshake_messages(data)
+        )
+        client = await bench.client()
+        request = client.request(sample_request(proxy.address))
+        request.response.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await until(
+        lambda: server.counters.handshakes_refused == {"crowded-out": 1, "timeout": 2}, "the end"
+    )
+    assert server.counters.handshakes_open == 0
+
+
+async def test_credentials_are_checked_at_the_start(bench: Bench) -> None:
+    """A missing or wrong file is named before anything is opened."""
+    good = bench.pki.credentials("LC-1")
+    broken = bench.directory / "broken.pem"
+    broken.write_text("junk")
+    cases = {
+        "nowhere.pem: No such file": {"certificate": bench.directory / "nowhere.pem"},
+        "broken.pem: is not a PEM certificate": {"certificate": broken},
+        "broken.pem: is not a PEM private key": {"private_key": broken},
+        "does not belong to": {"private_key": bench.pki.directory / "LC-2.key"},
+        "broken.pem: is not a PEM revocation list": {"revocations": broken},
+        "is not signed by": {"revocations": bench.pki.rogue.crl_path},
+    }
+    names = ("certificate", "private_key", "authority", "revocations")
+    for sentence, change in cases.items():
+        files = {name: getattr(good, name) for name in names} | change
+        with pytest.raises(CredentialUnusable, match=sentence):
+            await bench.client(Credentials(**files))
+        with pytest.raises(CredentialUnusable, match=sentence):
+            await bench.server(Credentials(**files))
+
+
+def test_client_imports_nothing_heavy() -> None:
+    """A load cell's process carries no web framework, no models, no log machinery for this."""
+    heavy = "{'pydantic', 'aiohttp', 'structlog', 'click', 'sqlalchemy', 'ssl'}"
+    code = f"import sys, steelyard.coap.client; print(sorted({heavy} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() in {"[]", "['ssl']"}  # asyncio itself may import ssl
