@@ -78,6 +78,8 @@ class JsonRpc:
                 status = response.status
         except aiohttp.ClientConnectorError:
             raise NodeUnreached(f"The node {self._name} cannot be reached") from None
+        except ValueError:  # aiohttp.InvalidURL is one, and so is what yarl says of a port
+            raise NodeUnreached(f"The URL of the node {self._name} is not valid") from None
         except TimeoutError:
             raise NodeUnavailable(
                 f"The node {self._name} did not answer {method} within {wait:g} s"
@@ -86,8 +88,6 @@ class JsonRpc:
             raise _ConnectionBroke(
                 f"The connection to the node {self._name} broke during {method}"
             ) from None
-        except ValueError:  # aiohttp.InvalidURL, and what yarl says of a port
-            raise NodeUnreached(f"The URL of the node {self._name} is not valid") from None
         return self._result_of(method, status, body)
 
     def _result_of(self, method: str, status: int, body: bytes) -> Json:

@@ -90,6 +90,8 @@ class Node:
         number = to_quantity(block_number)
         wanted = {"address": address, "fromBlock": number, "toBlock": number}
         logs = await self._rpc.call("eth_getLogs", wanted)
+        if not isinstance(logs, list):
+            raise self._nonsense("eth_getLogs")
         try:
             return registered_events(logs, address)
         except (KeyError, IndexError, ValueError, TypeError, AttributeError):

@@ -54,7 +54,7 @@ class LedgerSettings(Section):
         2_500_000, gt=0, le=500_000_000, description="Gas offered for each ticket of it, besides."
     )
     max_batch: int = Field(
-        100, gt=0, le=1000, description="Tickets in one private transaction at most."
+        100, gt=0, le=200, description="Tickets in one private transaction at most."
     )
     max_in_flight: int = Field(
         16, gt=0, le=64, description="Transactions of one key that wait for a block at most."

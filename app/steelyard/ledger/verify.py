@@ -4,7 +4,7 @@ First everything is asked of the node, then each statement is checked on what it
 node cannot be asked for is said in LIMITS.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from steelyard.ledger import block, contract
@@ -33,7 +33,7 @@ class Evidence:
     parent: dict[str, Json] | None
     payload: bytes
     entry: Entry | None
-    fingerprint: bytes
+    fingerprints: Mapping[str, bytes]  # by id: what the contract says of the payload's tickets
     station: str | None
 
 
@@ -52,27 +52,34 @@ async def verify(
 async def gather_evidence(node: Node, reader: Reader, receipt: Receipt) -> Evidence:
     """Ask the node for everything that the checks look at."""
     transaction = await node.transaction(receipt.transaction_hash)
-    entry, fingerprint, station = await _contract_says(reader, receipt.ticket_id)
+    payload = await _payload(node, transaction)
+    entry: Entry | None = None
+    fingerprints: Mapping[str, bytes] = {}
+    station: str | None = None
+    try:
+        station = await reader.station()
+        ids = [ticket.id for ticket in _tickets_of(payload)]
+        fingerprints = dict(zip(ids, await reader.fingerprints(ids), strict=True))
+        entry = await reader.get(receipt.ticket_id)
+    except (ContractMissing, TransactionFailed, contract.NotATicket):
+        pass  # nothing, something else, or no tickets at this address: a finding, not a failure
     return Evidence(
         transaction=transaction,
         mined=await node.mined(receipt.transaction_hash),
         block=await node.block(receipt.block_number),
         parent=await node.block(receipt.block_number - 1),
-        payload=await _payload(node, transaction),
+        payload=payload,
         entry=entry,
-        fingerprint=fingerprint,
+        fingerprints=fingerprints,
         station=station,
     )
 
 
-async def _contract_says(reader: Reader, ticket_id: str) -> tuple[Entry | None, bytes, str | None]:
+def _tickets_of(payload: bytes) -> tuple[Ticket, ...]:
     try:
-        station = await reader.station()
-        (fingerprint,) = await reader.fingerprints([ticket_id])
-        return await reader.get(ticket_id), fingerprint, station
-    except (ContractMissing, TransactionFailed, contract.NotATicket):
-        # Nothing, something else, or no tickets at this address: a finding, not a failure.
-        return None, contract.UNKNOWN, None
+        return contract.decode_registration(payload)
+    except ValueError:
+        return ()
 
 
 async def _payload(node: Node, transaction: dict[str, Json] | None) -> bytes:
@@ -90,7 +97,7 @@ def check_all(
     """Every statement of the proof, in the order in which it builds up."""
     yield from _check_transaction(evidence, address, receipt)
     yield from _check_block(evidence, receipt)
-    yield from _check_payload(evidence, receipt)
+    yield from _check_payload(evidence, address, receipt)
     yield from _check_contract(evidence, address, receipt)
     if ticket is not None:
         entry = evidence.entry
@@ -160,7 +167,7 @@ def _check_block(evidence: Evidence, receipt: Receipt) -> Iterator[Check]:
     )
 
 
-def _check_payload(evidence: Evidence, receipt: Receipt) -> Iterator[Check]:
+def _check_payload(evidence: Evidence, address: str, receipt: Receipt) -> Iterator[Check]:
     name = "The transaction's payload registers this ticket"
     try:
         tickets = contract.decode_registration(evidence.payload)
@@ -176,10 +183,19 @@ def _check_payload(evidence: Evidence, receipt: Receipt) -> Iterator[Check]:
         len(wanted) == 1 and entry is not None and entry.ticket == wanted[0],
         "every member compared" if entry else "the contract does not know the id",
     )
+    same = [
+        one for one in tickets if evidence.fingerprints.get(one.id) == contract.fingerprint(one)
+    ]
     yield _check(
-        "The contract's fingerprint is that of the payload's ticket",
-        len(wanted) == 1 and contract.fingerprint(wanted[0]) == evidence.fingerprint,
-        "0x" + evidence.fingerprint.hex(),
+        "The contract has the fingerprint of every ticket of the payload",
+        len(same) == len(tickets),
+        f"{len(same)} of {len(tickets)}",
+    )
+    events = evidence.mined.registered(address) if evidence.mined else ()
+    yield _check(
+        "The transaction registered as many tickets as its payload has",
+        sum(event.count for event in events) == len(tickets),
+        f"{sum(event.count for event in events)} of {len(tickets)}",
     )
 
 

@@ -1,0 +1,147 @@
+"""One suite for every engine: the sandbox always, the real one where its programs are given."""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from faultproxy import FaultProxy
+from realnetwork import RealNetwork
+
+from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
+from steelyard.ledger.quorum import QuorumLedger
+from steelyard.ledger.settings import LedgerSettings
+
+GETH, TESSERA = "STEELYARD_GETH", "STEELYARD_TESSERA"
+REAL_NODES = 3  # the station's, the customer's, and one that is no party
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The nodes to test against. `consortium` is the sandbox's, for faults only it can make."""
+
+    name: str
+    nodes: tuple[NodeRef, ...]
+    consortium: object = None
+
+
+@pytest.fixture(scope="session")
+def real_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NodeRef, ...]]:
+    """A network of the real programs, or a skip that says what is missing."""
+    missing = [name for name in (GETH, TESSERA) if not os.environ.get(name)]
+    if missing:
+        pytest.skip(f"the real engine needs {' and '.join(missing)}")
+    geth, tessera = Path(os.environ[GETH]), Path(os.environ[TESSERA])
+    for name, program in ((GETH, geth), (TESSERA, tessera)):
+        assert program.is_file(), f"{name}={program} is not a file"
+    network = RealNetwork(tmp_path_factory.mktemp("network"), geth, tessera, REAL_NODES)
+    try:
+        # Another loop may be running in this thread: the fixture is asked for by a coroutine.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, network.start()).result()
+        yield tuple(member.as_ref() for member in network.members)
+    finally:
+        network.stop()
+
+
+@pytest.fixture(
+    params=[
+        "sandbox",
+        pytest.param("quorum", marks=[pytest.mark.engine, pytest.mark.timeout(400)]),
+    ]
+)
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    if request.param == "quorum":
+        yield Engine("quorum", request.getfixturevalue("real_nodes"))
+        return
+    async for one in _sandbox():
+        yield one
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Engine]:
+    """The sandbox alone, for faults that only it can make."""
+    async for one in _sandbox():
+        yield one
+
+
+async def _sandbox() -> AsyncIterator[Engine]:
+    from steelyard.sandbox.consortium import Consortium
+
+    async with Consortium(nodes=REAL_NODES, block_period=0.05) as consortium:
+        nodes = tuple(
+            NodeRef(one["name"], one["rpc_url"], one["tessera_url"], one["tessera_public_key"])
+            for one in consortium.network["nodes"]
+        )
+        yield Engine("sandbox", nodes, consortium)
+
+
+@pytest.fixture
+def settings() -> LedgerSettings:
+    return LedgerSettings(recovery_timeout=5, stall_after=2)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as one:
+        yield one
+
+
+@pytest.fixture
+async def ledger(
+    session: aiohttp.ClientSession, settings: LedgerSettings
+) -> AsyncIterator[QuorumLedger]:
+    one = QuorumLedger(session, settings)
+    yield one
+    await one.close()
+
+
+@pytest.fixture
+def key() -> SigningKey:
+    return SigningKey(secrets.token_bytes(32))
+
+
+@pytest.fixture
+async def writer(engine: Engine, ledger: QuorumLedger, key: SigningKey) -> ContractWriter:
+    """A contract of a fresh station at the first node, private to it and to the second."""
+    return await deploy(engine, ledger, key)
+
+
+async def deploy(engine: Engine, ledger: QuorumLedger, key: SigningKey) -> ContractWriter:
+    station, customer, *_ = engine.nodes
+    deployment = await ledger.deploy(key, station, [customer.tessera_key])
+    view = ContractView(deployment.address, station)
+    return ContractWriter(view, key, (customer.tessera_key,))
+
+
+@pytest.fixture
+def customer_view(engine: Engine, writer: ContractWriter) -> ContractView:
+    return replace(writer.view, node=engine.nodes[1])
+
+
+@pytest.fixture
+def stranger_view(engine: Engine, writer: ContractWriter) -> ContractView:
+    return replace(writer.view, node=engine.nodes[2])
+
+
+@pytest.fixture
+async def proxy(engine: Engine) -> AsyncIterator[FaultProxy]:
+    """A faulty line to the station's node."""
+    async with FaultProxy(engine.nodes[0].rpc_url) as one:
+        yield one
+
+
+@pytest.fixture
+def proxied(writer: ContractWriter, proxy: FaultProxy) -> ContractWriter:
+    """The writer behind the faulty line; another sender than the one that deployed."""
+    node = replace(writer.view.node, rpc_url=proxy.url)
+    return replace(writer, view=replace(writer.view, node=node))

@@ -1,0 +1,103 @@
+"""`steelyard verify`, as its user runs it."""
+
+import asyncio
+import json
+import sys
+
+import pytest
+from builders import ticket
+
+from steelyard.errors import ConfigurationError
+from steelyard.ledger.cli import read_receipt
+
+RECEIPT = {"ticketID": "a-1", "transactionHash": "0x" + 64 * "a", "blockNumber": 3}
+
+
+async def run(*arguments: str) -> tuple[int, str, str]:
+    """Exit status, output and errors of the command in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from steelyard.cli import main; main()",
+        "verify",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def test_a_good_receipt_is_proved_in_words(tmp_path, ledger, writer, customer_view):
+    """Status 0, the verdict, and what is not proved."""
+    (outcome,) = await ledger.register(writer, [ticket()])
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(outcome.receipt.model_dump(mode="json")))
+    node = customer_view.node
+    status, output, errors = await run(
+        str(file), "--node", node.rpc_url, "--tessera", node.tessera_url, "--contract",
+        customer_view.address,
+    )  # fmt: skip
+
+    assert (status, errors) == (0, "")
+    assert f"Proved: the ticket {ticket().id} was registered" in output
+    assert "FAILS" not in output
+    assert "Not proved by this:" in output
+    assert "has none to compare" in output
+
+
+async def test_a_proof_document_is_compared_with_its_ticket(tmp_path, ledger, writer):
+    """An object with receipt and ticket compares both; an altered ticket has status 1."""
+    (outcome,) = await ledger.register(writer, [ticket()])
+    receipt = outcome.receipt.model_dump(mode="json")
+    altered = ticket().as_json() | {"vehicle": "other"}
+    common = ("--node", writer.view.node.rpc_url, "--contract", writer.view.address)
+    for document, expected in ((ticket().as_json(), 0), (altered, 1)):
+        file = tmp_path / "proof.json"
+        file.write_text(json.dumps({"receipt": receipt, "ticket": document}))
+        status, output, _ = await run(str(file), *common)
+        assert status == expected
+        assert ("NOT proved: 1 of" in output) == bool(expected)
+        assert "has none to compare" not in output
+
+
+async def test_a_dead_node_is_one_line(tmp_path):
+    """No node: one sentence on stderr, status 1, no traceback."""
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(RECEIPT))
+    address = "0x" + 40 * "1"
+    status, output, errors = await run(
+        str(file), "--node", "http://127.0.0.1:9", "--contract", address
+    )
+    assert (status, output) == (1, "")
+    assert errors.count("\n") == 1
+    assert "cannot be reached" in errors
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[]", "must hold a JSON object"),
+        (b"{}", "ticketID"),
+        (json.dumps(RECEIPT | {"blockNumber": -1}).encode(), "blockNumber"),
+        (json.dumps(RECEIPT | {"blockNumber": 1.5}).encode(), "blockNumber"),
+        (json.dumps(RECEIPT | {"transactionHash": "0x12"}).encode(), "transactionHash"),
+        (json.dumps({"receipt": RECEIPT, "ticket": {}}).encode(), "ticketID"),
+        (json.dumps({"receipt": 7}).encode(), "receipt.json"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path, content, message):
+    """What is wrong with the file is said with its name and the member's."""
+    file = tmp_path / "receipt.json"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        read_receipt(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """A file that is not there is said to be so."""
+    with pytest.raises(ConfigurationError, match="No such file"):
+        read_receipt(tmp_path / "none.json")

@@ -1,0 +1,193 @@
+"""The contract's words: every ticket survives them, and nothing else passes for one."""
+
+import json
+from importlib import resources
+
+import pytest
+from builders import drawn_tickets, ticket, tickets
+from eth_abi import abi as eth_abi
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steelyard.ledger import contract
+from steelyard.ledger.artefact import station_tickets
+from steelyard.ledger.errors import (
+    ContractMissing,
+    NotTheStation,
+    TicketConflict,
+    TicketInconsistent,
+    TransactionFailed,
+)
+from steelyard.ticket import TicketFilter
+
+
+def components(function: str) -> list[str]:
+    """The members of the struct that a function takes first, by the artefact."""
+    file = resources.files("steelyard.ledger") / "artefacts" / "StationTickets.json"
+    abi = json.loads(file.read_text())["abi"]
+    (item,) = [one for one in abi if one.get("name") == function]
+    return [one["name"] for one in item["inputs"][0]["components"]]
+
+
+def test_structs_are_those_of_the_artefact():
+    """The order of the members, which the codec relies on, is that of the compiled contract."""
+    assert components("register") == [
+        "id",
+        "terminalSerial",
+        "terminalRestart",
+        "timestamp",
+        "scaleSerial",
+        "status",
+        "gross",
+        "tare",
+        "net",
+        "vehicle",
+        "cells",
+    ]
+    assert components("query") == [
+        "id",
+        "terminalSerial",
+        "restartFrom",
+        "restartTo",
+        "timestampFrom",
+        "timestampTo",
+        "scaleSerial",
+        "status",
+        "vehicle",
+        "grossFrom",
+        "grossTo",
+        "tareFrom",
+        "tareTo",
+        "netFrom",
+        "netTo",
+        "cellSerial",
+        "cellWeightFrom",
+        "cellWeightTo",
+        "newestFirst",
+    ]
+
+
+def test_every_error_of_the_contract_has_its_named_problem():
+    """No custom error of the artefact is left to the nameless sentence."""
+    for error in station_tickets().errors.values():
+        assert error.name in contract._PROBLEMS
+
+
+@given(drawn_tickets())
+def test_a_ticket_survives_its_words(one):
+    """Encoding and decoding gives the same ticket."""
+    assert contract.words_ticket(contract.ticket_words(one)) == one
+
+
+@settings(max_examples=30)
+@given(st.lists(drawn_tickets(), min_size=1, max_size=4))
+def test_a_registration_survives_its_payload(some):
+    """What a transaction's payload registers can be read back, in order."""
+    assert contract.decode_registration(contract.encode_registration(some)) == tuple(some)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_an_altered_payload_is_another_registration_or_none(data):
+    """No other bytes than the canonical ones decode to the same tickets."""
+    some = tickets(2)
+    payload = bytearray(contract.encode_registration(some))
+    at = data.draw(st.integers(0, len(payload) - 1))
+    payload[at] ^= data.draw(st.integers(1, 255))
+    try:
+        decoded = contract.decode_registration(bytes(payload))
+    except ValueError:
+        return
+    assert decoded != tuple(some)
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_are_a_registration_or_a_value_error(payload):
+    """Decoding never fails in another way than ValueError."""
+    for selector in (b"", contract.encode_registration(tickets(1))[:4]):
+        with pytest.raises(ValueError, match=r"it calls|arguments"):
+            contract.decode_registration(selector + payload)
+
+
+@given(drawn_tickets(), drawn_tickets())
+def test_fingerprints_tell_tickets_apart(one, other):
+    """Two tickets share a fingerprint exactly when they are equal."""
+    assert (contract.fingerprint(one) == contract.fingerprint(other)) == (one == other)
+
+
+def test_an_open_filter_lets_everything_pass():
+    """Absent members become the contract's `any` and the ends of the types."""
+    words = contract.filter_words(TicketFilter(), newest=False)
+    (kind, *_) = station_tickets().functions["query"].inputs
+    assert eth_abi.decode([kind], eth_abi.encode([kind], [words]))[0] == words
+    assert words[0] == ""
+    assert words[2:6] == (0, 2**32 - 1, 0, 2**64 - 1)
+    assert words[16:] == (-(2**63), 2**63 - 1, False)
+
+
+def revert(name: str, *arguments: object) -> contract.Revert:
+    (error,) = [one for one in station_tickets().errors.values() if one.name == name]
+    return contract.decode_revert("0x" + error.encode(*arguments).hex())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "kind"),
+    [
+        ("TicketKnown", ("a",), TicketConflict),
+        ("NetMismatch", ("a",), TicketInconsistent),
+        ("NoCells", ("a",), TicketInconsistent),
+        ("TooManyCells", ("a", 33), TicketInconsistent),
+        ("InvalidField", ("a", "gross"), TicketInconsistent),
+        ("NotTheStation", ("0x" + 40 * "1",), NotTheStation),
+        ("BatchTooLarge", (201, 200), TransactionFailed),
+        ("EmptyBatch", (), TransactionFailed),
+    ],
+)
+def test_a_revert_becomes_its_named_error(name, arguments, kind):
+    """The custom error's data is decoded to the room's error."""
+    assert isinstance(revert(name, *arguments).as_problem(), kind)
+
+
+@given(
+    st.one_of(st.none(), st.text(max_size=20), st.binary(max_size=80).map(lambda b: "0x" + b.hex()))
+)
+def test_an_unknown_revert_has_no_name(data):
+    """Whatever a node gives as a revert's data, it is a failed transaction in words."""
+    assert isinstance(contract.decode_revert(data).as_problem(), TransactionFailed)
+
+
+@given(st.binary(max_size=200))
+def test_nonsense_at_an_address_is_no_contract(data):
+    """What is no answer of the station contract is told as such."""
+    with pytest.raises(ContractMissing):
+        contract.decode_fingerprints(b"\xff" + data)
+    with pytest.raises(ContractMissing):
+        contract.decode_entry(b"")
+
+
+def test_words_that_are_no_ticket_are_told():
+    """A struct that breaks the ticket's rules is not passed off as one."""
+    words = list(contract.ticket_words(ticket()))
+    words[6] += 1
+    with pytest.raises(contract.NotATicket):
+        contract.words_ticket(words)
+    words = list(contract.ticket_words(ticket()))
+    words[1] = b"\xff" * 32
+    with pytest.raises(contract.NotATicket):
+        contract.words_ticket(words)
+
+
+def test_the_event_tells_the_indexes_and_the_transaction():
+    """Only the contract's own event counts, and it holds the indexes it names."""
+    topic = station_tickets().registered_topic
+    log = {
+        "address": "0xABcd" + 36 * "0",
+        "topics": [topic, "0x" + 63 * "0" + "5"],
+        "data": "0x" + 63 * "0" + "3",
+        "transactionHash": "0x1",
+    }
+    other = log | {"address": "0x" + 40 * "2"}
+    (event,) = contract.registered_events([log, other], "0xabCD" + 36 * "0")
+
+    assert [index for index in range(10) if event.holds(index)] == [5, 6, 7]
+    assert event.transaction_hash == "0x1"

@@ -1,0 +1,208 @@
+"""Proofs: a good receipt holds at every party's node, and nothing altered ever does."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from builders import ticket, tickets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from steelyard.ledger.errors import NodeUnavailable
+from steelyard.ticket import Receipt, Ticket
+
+
+def failed(proof) -> list[str]:
+    return [check.name for check in proof.checks if not check.holds]
+
+
+@pytest.fixture
+async def registered(ledger, writer):
+    """Three tickets of one transaction, and the receipt of the second."""
+    outcomes = await ledger.register(writer, tickets(3))
+    return outcomes[1].receipt
+
+
+async def test_a_good_receipt_holds_at_both_parties(ledger, writer, customer_view, registered):
+    """The proof needs a party's node and the receipt, and gives the ticket."""
+    for view in (writer.view, customer_view):
+        proof = await ledger.verify(view, registered)
+        assert failed(proof) == []
+        assert proof.holds
+        assert proof.ticket == tickets(3)[1]
+        compared = await ledger.verify(view, registered, tickets(3)[1])
+        assert compared.holds
+        assert len(compared.checks) == len(proof.checks) + 1
+
+
+async def test_a_single_ticket_holds_too(ledger, writer, customer_view):
+    """A ticket registered alone goes through `register`, and is proved the same way."""
+    (outcome,) = await ledger.register(writer, [ticket()])
+    assert (await ledger.verify(customer_view, outcome.receipt, ticket())).holds
+
+
+async def test_nothing_holds_where_one_is_no_party(ledger, stranger_view, registered):
+    """A strange node finds the transaction in its block, and no ticket."""
+    proof = await ledger.verify(stranger_view, registered)
+    assert not proof.holds
+    assert proof.ticket is None
+    names = failed(proof)
+    assert "The transaction's payload registers this ticket" in names
+    assert "The transaction is in the receipt's block" not in names
+
+
+async def test_a_receipt_of_another_ticket_does_not_hold(ledger, writer, registered):
+    """Neither another ticket's receipt nor another registered ticket is taken for this one."""
+    (other,) = await ledger.register(writer, [ticket(77)])
+    mixed = registered.model_copy(update={"ticket_id": ticket(77).id})
+    assert not (await ledger.verify(writer.view, mixed)).holds
+    crossed = registered.model_copy(update={"transaction_hash": other.receipt.transaction_hash})
+    assert not (await ledger.verify(writer.view, crossed)).holds
+    proof = await ledger.verify(writer.view, registered, ticket(77))
+    assert failed(proof) == ["The ticket given is the one that the contract holds"]
+
+
+async def test_another_contract_does_not_vouch(engine, ledger, writer, key, registered):
+    """A receipt is proved for its own contract only, not for a station's other one."""
+    station, customer, _ = engine.nodes
+    twin = await ledger.deploy(key, station, [customer.tessera_key])
+    proof = await ledger.verify(replace(writer.view, address=twin.address), registered)
+    assert "The transaction goes to the station's contract" in failed(proof)
+
+
+async def test_a_transaction_that_reverted_does_not_hold(ledger, proxied, proxy):
+    """A mined transaction whose call the contract refused proves nothing."""
+    bad = ticket(1).model_copy(update={"net": 1})
+    (outcome,) = await ledger.register(proxied, [bad])
+    assert outcome.refusal
+    (sent, *_) = proxy.calls("eth_getTransactionReceipt")
+    # The block is unknown here, so every block up to the head is tried.
+    head = (await ledger.health(proxied.view.node)).block_number
+    for number in range(max(head - 5, 0), head + 1):
+        receipt = Receipt(ticket_id=bad.id, transaction_hash=sent[0], block_number=number)
+        assert not (await ledger.verify(proxied.view, receipt)).holds
+
+
+async def test_a_block_that_is_not_there_does_not_hold(ledger, writer, registered):
+    """Block numbers beyond the head, or beyond all numbers, fail the proof and do not raise."""
+    for number in (0, registered.block_number + 10_000, 2**63, 2**70):
+        receipt = registered.model_copy(update={"block_number": number})
+        assert not (await ledger.verify(writer.view, receipt)).holds
+
+
+async def test_no_node_is_no_proof(ledger, writer, registered):
+    """A node that does not answer is a problem, not a failed proof."""
+    dead = replace(writer.view.node, rpc_url="http://127.0.0.1:9")
+    with pytest.raises(NodeUnavailable):
+        await ledger.verify(replace(writer.view, node=dead), registered)
+
+
+async def test_any_altered_byte_of_a_receipt_fails(ledger, writer, customer_view, registered):
+    """A receipt's JSON with one byte changed is refused, or its proof does not hold."""
+    text = json.dumps(registered.model_dump(mode="json"), separators=(",", ":")).encode()
+    altered = []
+    for changed in changes_of(text, 60):
+        try:
+            receipt = Receipt.model_validate_json(changed)
+        except ValidationError:
+            continue
+        if receipt != registered:
+            altered.append(receipt)
+    assert len(altered) > 5
+    for receipt in altered:
+        assert not (await ledger.verify(customer_view, receipt)).holds, receipt
+
+
+async def test_any_altered_byte_of_a_ticket_fails(ledger, customer_view, registered):
+    """A ticket's JSON with one byte changed is refused, or its proof does not hold."""
+    good = tickets(3)[1]
+    text = json.dumps(good.as_json(), separators=(",", ":"), ensure_ascii=False).encode()
+    altered = []
+    for changed in changes_of(text, 200):
+        try:
+            one = Ticket.model_validate_json(changed)
+        except ValidationError:
+            continue
+        if one != good:
+            altered.append(one)
+    assert len(altered) > 5
+    for one in altered[:40]:
+        proof = await ledger.verify(customer_view, registered, one)
+        assert failed(proof) == ["The ticket given is the one that the contract holds"]
+
+
+def changes_of(text: bytes, count: int) -> list[bytes]:
+    """Copies of the text with one byte changed, drawn by hypothesis."""
+    found = []
+
+    @settings(max_examples=count, deadline=None, database=None)
+    @given(st.integers(0, len(text) - 1), st.sampled_from(b"0123456789abcdefXyZ-. "))
+    def collect(at, byte):
+        changed = text[:at] + bytes([byte]) + text[at + 1 :]
+        if changed != text:
+            found.append(changed)
+
+    collect()
+    return found
+
+
+def first_hex(text: str) -> str:
+    """Another hexadecimal text of the same length."""
+    return text[:-1] + ("0" if text[-1] != "0" else "1")
+
+
+LIES = {
+    "a transaction with another nonce": (
+        "eth_getTransactionByHash",
+        lambda answer: answer | {"nonce": hex(int(answer["nonce"], 16) + 1)},
+    ),
+    "a transaction with another payload": (
+        "eth_getTransactionByHash",
+        lambda answer: answer | {"input": first_hex(answer["input"])},
+    ),
+    "a transaction with another signature": (
+        "eth_getTransactionByHash",
+        lambda answer: answer | {"s": first_hex(answer["s"])},
+    ),
+    "no transaction": ("eth_getTransactionByHash", lambda _: None),
+    "a payload with a changed byte": ("eth_getQuorumPayload", first_hex),
+    "a longer payload": ("eth_getQuorumPayload", lambda answer: answer + "00"),
+    "no payload": ("eth_getQuorumPayload", lambda _: "0x"),
+    "a failed transaction": (
+        "eth_getTransactionReceipt",
+        lambda answer: answer | {"status": "0x0"},
+    ),
+    "a transaction without the event": (
+        "eth_getTransactionReceipt",
+        lambda answer: answer | {"logs": []},
+    ),
+    "no receipt": ("eth_getTransactionReceipt", lambda _: None),
+    "a block without transactions": (
+        "eth_getBlockByNumber",
+        lambda answer: answer | {"transactions": []},
+    ),
+    "a block with another root": (
+        "eth_getBlockByNumber",
+        lambda answer: answer | {"transactionsRoot": first_hex(answer["transactionsRoot"])},
+    ),
+    "a block with another parent": (
+        "eth_getBlockByNumber",
+        lambda answer: answer | {"parentHash": first_hex(answer["parentHash"])},
+    ),
+    "a block with another time": (
+        "eth_getBlockByNumber",
+        lambda answer: answer | {"timestamp": first_hex(answer["timestamp"])},
+    ),
+    "no block": ("eth_getBlockByNumber", lambda _: None),
+    "no contract": ("eth_call", lambda _: "0x"),
+    "a contract with other words": ("eth_call", first_hex),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_an_altered_answer_does_not_hold(lie, ledger, proxied, proxy, registered):
+    """One altered answer of a node, anywhere, and the proof does not hold."""
+    assert (await ledger.verify(proxied.view, registered)).holds
+    proxy.change(*LIES[lie])
+    assert not (await ledger.verify(proxied.view, registered)).holds
