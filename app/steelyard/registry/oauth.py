@@ -27,7 +27,7 @@ _TAG = "authorization"
 _MAX_FORM = 16_384
 _NOT_IN_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")  # RFC 6749, section 5.2
 
-Secret = Annotated[str, Field(max_length=4096, repr=False)]
+Secret = Annotated[str, Field(max_length=4096)]
 ShortText = Annotated[str, Field(max_length=512)]
 
 ERROR_SCHEMA: Mapping[str, Any] = {
@@ -44,10 +44,10 @@ class TokenRequest(BaseModel):
 
     grant_type: ShortText
     username: ShortText | None = None
-    password: Secret | None = None
+    password: Secret | None = Field(None, repr=False)
     client_id: ShortText | None = None
-    client_secret: Secret | None = None
-    refresh_token: Secret | None = None
+    client_secret: Secret | None = Field(None, repr=False)
+    refresh_token: Secret | None = Field(None, repr=False)
 
 
 class RevocationRequest(BaseModel):
@@ -55,7 +55,7 @@ class RevocationRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
-    token: Secret = Field(min_length=1)
+    token: Secret = Field(min_length=1, repr=False)
     token_type_hint: ShortText | None = None
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -37,7 +38,7 @@ class UserDraft(Sent):
     """A user to register. A customer's administrator may leave `customer_id` out: it is the own."""
 
     login: Login
-    password: Password
+    password: Password = Field(repr=False)
     role: UserRole
     customer_id: EntityId | None = None
 
@@ -72,8 +73,8 @@ class UserQuery(PageQuery):
 class PasswordChange(Sent):
     """A new password; with the current one, unless an administrator sets another's."""
 
-    new_password: Password
-    current_password: Password | None = None
+    new_password: Password = Field(repr=False)
+    current_password: Password | None = Field(None, repr=False)
 
 
 class Users(Entities[User]):

@@ -1,20 +1,19 @@
 """Puts an API together: endpoints, middleware, documentation, health and metrics."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from aiohttp import hdrs, web
 
-from steelyard.web import docs
 from steelyard.web.auth import Authenticator
 from steelyard.web.dispatch import Dispatcher, expect
+from steelyard.web.documentation import Documentation
 from steelyard.web.endpoint import Call, Endpoint, NoQuery, Response
 from steelyard.web.errors import NotFound
 from steelyard.web.health import Health, ReadyCheck
 from steelyard.web.metrics import CONTENT_TYPE, HttpMetrics
 from steelyard.web.middleware import add_headers, limit_rate, observe, render_problems
-from steelyard.web.openapi import ApiInfo, OpenApi
+from steelyard.web.openapi import ApiInfo
 from steelyard.web.ratelimit import RateLimiter
 from steelyard.web.settings import Limits
 
@@ -48,8 +47,9 @@ def build_application(
         *Health(ready_checks or {}).endpoints(),
         _metrics_endpoint(metrics, metrics_networks),
     ]
-    described = OpenApi(info, [*everything, *_documentation({})]).document()
-    everything += _documentation(described)
+    documentation = Documentation(info)
+    everything += documentation.endpoints()
+    documentation.describes(everything)
     middlewares = [observe(metrics), render_problems]
     if limiter is not None:
         middlewares.append(limit_rate(limiter))
@@ -90,40 +90,3 @@ def _metrics_endpoint(metrics: HttpMetrics, networks: Collection[Network]) -> En
         responses={200: Response("The metrics.", {"text/plain": None})},
         problems=(NotFound,),
     )
-
-
-def _documentation(document: Mapping[str, object]) -> list[Endpoint]:
-    text = json.dumps(document, ensure_ascii=False)
-    html = docs.page(document) if document else ""
-
-    async def openapi(call: Call[None, NoQuery]) -> web.Response:
-        del call
-        return web.Response(text=text, content_type="application/json")
-
-    async def page(call: Call[None, NoQuery]) -> web.Response:
-        del call
-        policy = {"Content-Security-Policy": docs.CONTENT_SECURITY_POLICY}
-        return web.Response(text=html, content_type="text/html", headers=policy)
-
-    return [
-        Endpoint(
-            method="GET",
-            path="/openapi.json",
-            handler=openapi,
-            operation_id="getOpenApi",
-            tag="documentation",
-            summary="This API as an OpenAPI 3.1 document",
-            public=True,
-            responses={200: Response.json({"type": "object"}, "The document.")},
-        ),
-        Endpoint(
-            method="GET",
-            path="/docs",
-            handler=page,
-            operation_id="getDocs",
-            tag="documentation",
-            summary="This API as a page to read",
-            public=True,
-            responses={200: Response("The page.", {"text/html": None})},
-        ),
-    ]

@@ -22,7 +22,7 @@ from steelyard.web.errors import (
 from steelyard.web.parsing import read_json_as, read_parameters, read_parameters_as, read_value
 from steelyard.web.settings import Limits
 
-PRINCIPAL_KEY = "steelyard_principal"
+PRINCIPAL_KEY: web.RequestKey[Principal] = web.RequestKey("principal")
 
 
 async def expect(request: web.Request) -> None:

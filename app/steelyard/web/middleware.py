@@ -24,10 +24,10 @@ from steelyard.web.ratelimit import RateLimiter, client_key
 
 PROBLEM_JSON = "application/problem+json"
 REQUEST_ID = "X-Request-Id"
-REQUEST_ID_KEY = "steelyard_request_id"
+REQUEST_ID_KEY = web.RequestKey("request_id", str)
 UNMATCHED = "(unmatched)"
 
-_RESPONSE_KEY = "steelyard_response"
+_RESPONSE_KEY = web.RequestKey("response", web.StreamResponse)
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 SECURITY_HEADERS = {
@@ -126,13 +126,12 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 def _answer(request: web.Request, problem: Problem) -> web.StreamResponse:
     if problem.status >= 500 and not isinstance(problem, InternalError):
         logger.warning("problem", type=problem.type, detail=problem.detail)
-    begun = request.get(_RESPONSE_KEY)
-    if isinstance(begun, web.StreamResponse):
+    if _RESPONSE_KEY in request:
         # Half a stream is out already. Cutting the connection is the only way left to say so.
         logger.warning("stream cut off", type=problem.type)
         if request.transport is not None:
             request.transport.abort()
-        return begun
+        return request[_RESPONSE_KEY]
     return render_for(request, problem)
 
 

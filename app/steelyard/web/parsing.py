@@ -1,5 +1,6 @@
 """Strict parsing: what is not exactly what was asked for is refused, with the field's name."""
 
+import functools
 import json
 import re
 import types
@@ -215,6 +216,7 @@ class _Kind:
         self.scalar = next((kind for kind in (int, bool) if kind in members), str)
 
 
+@functools.cache  # a model does not change; one entry for each query model there is
 def _kinds(model: type[BaseModel]) -> Mapping[str, _Kind]:
     return {
         field.alias or name: _Kind(field.annotation) for name, field in model.model_fields.items()
