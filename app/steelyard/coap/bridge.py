@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from aiocoap import Context, Message
-from aiocoap.error import UnparsableMessage
+from aiocoap.error import ResolutionError, UnparsableMessage
 from aiocoap.interfaces import EndpointAddress, MessageInterface
 from aiocoap.numbers import COAPS_PORT
 from aiocoap.numbers.constants import MAX_REGULAR_BLOCK_SIZE_EXP, TransportTuning
@@ -149,7 +149,11 @@ class DtlsInterface(MessageInterface):  # type: ignore[misc] # aiocoap has no ty
             host, port = message.opt.uri_host, message.opt.uri_port
         else:
             raise ValueError("the request names no host: give it a coaps:// URI")
-        return self._remote(await self.connector(host, port or COAPS_PORT))
+        try:
+            channel = await self.connector(host, port or COAPS_PORT)
+        except OSError as error:
+            raise ResolutionError(f"no way to {host}: {error.strerror}") from error
+        return self._remote(channel)
 
     async def shutdown(self) -> None:
         """Close every session."""

@@ -11,9 +11,12 @@ from OpenSSL import SSL, crypto
 from steelyard.coap.errors import CredentialUnusable
 from steelyard.coap.identity import CLIENT_PURPOSE, SERVER_PURPOSE, leaf_refusal
 
-# GCM first: it is what servers and cells of the Cortex-M4 class and up do fastest. CCM8 is the
-# suite that RFC 7252, section 9.1.3.3, makes mandatory.
-CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM:ECDHE-ECDSA-AES128-CCM8"
+# GCM first: it is what servers and cells of the Cortex-M4 class and up do fastest.
+CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM"
+# The suite that RFC 7252, section 9.1.3.3, makes mandatory. OpenSSL counts its 8-byte tags as 64
+# bits of strength and has it at security level 0 only, which also lets SHA-1 signatures in: so
+# it is not there unless a station has cells that know nothing else.
+CIPHERS_WITH_CCM8 = CIPHERS + b":ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0"
 DTLS_1_2 = 0xFEFD
 # Without it OpenSSL appends the root, which the peer has and a datagram network need not carry.
 MODE_NO_AUTO_CHAIN = 0x8
@@ -38,12 +41,15 @@ _REASONS = {
 class Credentials:
     """Files in PEM: one's certificate and key, the authority that the peer must come from, and
     that authority's revocation list (none: nothing is revoked).
+
+    `ccm8` adds RFC 7252's mandatory cipher suite, for cells that have no other.
     """
 
     certificate: Path
     private_key: Path
     authority: Path
     revocations: Path | None = None
+    ccm8: bool = False
 
     def fingerprint(self) -> tuple[object, ...]:
         """Changes when one of the files does."""
@@ -72,7 +78,7 @@ class Credentials:
         context = SSL.Context(method)
         context.set_min_proto_version(DTLS_1_2)
         context.set_max_proto_version(DTLS_1_2)
-        context.set_cipher_list(CIPHERS)
+        context.set_cipher_list(CIPHERS_WITH_CCM8 if self.ccm8 else CIPHERS)
         context.set_tmp_ecdh(ec.SECP256R1())
         context.set_options(
             SSL.OP_NO_QUERY_MTU
