@@ -81,9 +81,11 @@ class Registrar:
         outcomes: _Outcomes = {}
         same: list[str] = []
         for ticket, seen in zip(tickets, prints, strict=True):
+            if seen == contract.UNKNOWN:
+                continue
             if seen == contract.fingerprint(ticket):
                 same.append(ticket.id)
-            elif seen != contract.UNKNOWN:
+            else:
                 outcomes[ticket.id] = _conflict(ticket.id)
         receipts = await self._reader.receipts(same)
         for ticket_id, receipt in receipts.items():
