@@ -1,5 +1,6 @@
 """The platform as the SmartBox sees it: a token, and a batch of tickets. HTTPS with TLS 1.3."""
 
+import base64
 import json
 import ssl
 import time
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import aiohttp
 
@@ -55,7 +57,7 @@ class Platform:
         self._session = session
         self._token_url = f"{management_url}/oauth2/token"
         self._batch_url = f"{tickets_url}/v1/tickets/batch"
-        self._credentials = aiohttp.BasicAuth(client_id, client_secret).encode()
+        self._credentials = _basic_auth(client_id, client_secret)
         self._clock = clock
         self._token = ""
         self._renew_at = 0.0
@@ -119,6 +121,12 @@ class Platform:
             raise PlatformProblem(f"{url}: no answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
             raise PlatformProblem(f"{url}: {type(error).__name__}: {error}") from None
+
+
+def _basic_auth(client_id: str, secret: str) -> str:
+    """RFC 6749, 2.3.1: both are form-encoded before HTTP Basic joins them."""
+    pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
