@@ -10,9 +10,11 @@ from typing import Any
 import tomli_w
 
 from steelyard.demo.plan import MAX_CAPACITY_GRAMS, Plan, StationPlan
-from steelyard.pki.authority import Authority, Issued
+from steelyard.pki.authority import Authority
 
 LOOPBACK = "127.0.0.1"
+# All processes share this machine's cores while they start: a cell may come late.
+JOIN_SECONDS = 60.0
 ADMINISTRATOR = "administrator@platform.example"
 
 
@@ -62,6 +64,11 @@ class Workspace:
         return self.platform / "steelyard.toml"
 
     @property
+    def token_keys(self) -> Path:
+        """The directory of the keys that sign access tokens."""
+        return self._made("platform/token-keys")
+
+    @property
     def password_file(self) -> Path:
         """The first administrator's password."""
         return self.platform / "administrator-password"
@@ -95,7 +102,7 @@ class Workspace:
         """Configure both APIs; make the administrator's password."""
         issued = self.servers.issue_server("platform", [LOOPBACK, "localhost"], self.platform)
         self._secret(self.password_file, secrets.token_urlsafe(18))
-        keys = self.platform / "token-keys"
+        keys = self.token_keys
         server = {
             "host": LOOPBACK,
             "certificate": str(issued.certificate_path),
@@ -113,7 +120,7 @@ class Workspace:
                 "vault": {"key_ring_file": str(self.platform / "vault.json")},
                 "identity": {
                     "issuer": self.management_url,
-                    "signing_key_file": str(keys / "signing.pem"),
+                    "signing_key_file": str(keys / "signing-key.pem"),
                     "jwks_file": str(keys / "jwks.json"),
                 },
                 "ledger": {"poll_first": 0.02},
@@ -147,14 +154,16 @@ class Workspace:
                     "coap_host": LOOPBACK,
                     "coap_port": self.ports.coap[station.name],
                     "status_port": self.ports.status[station.name],
-                    **self._device_files(issued),
+                    "certificate_file": str(issued.certificate_path),
+                    "key_file": str(issued.key_path),
+                    "device_ca_file": str(self.devices.certificate_path),
+                    "device_crl_file": str(self.devices.crl_path),
                     "management_url": self.management_url,
                     "tickets_url": self.tickets_url,
                     "ca_file": str(self.servers.certificate_path),
                     "client_id": log_in.client_id,
                     "client_secret_file": str(secret),
-                    # The processes share two cores while they start: a cell may come late.
-                    "join_deadline_seconds": 60.0,
+                    "join_deadline_seconds": JOIN_SECONDS,
                     "weighbridges": [
                         {
                             "name": bridge.name,
@@ -171,7 +180,7 @@ class Workspace:
 
     def write_cell(self, station: StationPlan, serial: str, number: int) -> Path:
         """Configure a load cell, with a certificate that says which cell it is."""
-        directory = self._made(f"stations/{station.name}/cell-{number}")
+        directory = self._made(f"stations/{station.name}/cell-{number}-files")
         issued = self.devices.issue_loadcell(serial, directory, station=station.name)
         return self._write(
             directory / "loadcell.toml",
@@ -180,22 +189,19 @@ class Workspace:
                     "serial": serial,
                     "server_host": LOOPBACK,
                     "server_port": self.ports.coap[station.name],
-                    "server_name": LOOPBACK,
-                    **self._device_files(issued),
-                    "data_directory": str(directory / "data"),
+                    "certificate_file": str(issued.certificate_path),
+                    "key_file": str(issued.key_path),
+                    "ca_file": str(self.devices.certificate_path),
+                    "crl_file": str(self.devices.crl_path),
+                    "position_file": str(directory / "position"),
                     "replay_file": str(station.cells[serial]),
-                    "interval": 0.0,
+                    "interval_seconds": 0.0,
+                    # Longer than the SmartBox waits for the other cells of a weighing.
+                    "answer_seconds": JOIN_SECONDS + 10.0,
+                    "once": True,
                 }
             },
         )
-
-    def _device_files(self, issued: Issued) -> dict[str, str]:
-        return {
-            "certificate_file": str(issued.certificate_path),
-            "key_file": str(issued.key_path),
-            "device_ca_file": str(self.devices.certificate_path),
-            "device_crl_file": str(self.devices.crl_path),
-        }
 
     def _made(self, name: str) -> Path:
         path = self.root / name
