@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -32,6 +32,16 @@ logger = get_logger(__name__)
 
 _READ_ONLY = "steelyard_read_only"
 _MIN_AUDIT_KEY = 16
+# SQLSTATE classes: connection, authorization, rollback (deadlock), resources, operator (time-out).
+_OUTAGE_CLASSES = ("08", "28", "40", "53", "57")
+_SQLITE_OUTAGES = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+)
 
 
 class Database:
@@ -119,8 +129,10 @@ async def unavailable_as_problem() -> AsyncIterator[None]:
     """Turn what a driver raises when it cannot reach the database into DatabaseUnavailable."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
-        raise _unavailable(error) from None
+    except (DBAPIError, PoolTimeoutError, OSError) as error:
+        if isinstance(error, OSError) or _is_outage(error):
+            raise _unavailable(error) from None
+        raise
 
 
 def _audit_key(settings: StoreSettings) -> bytes:
@@ -206,14 +218,27 @@ def _translate(error: BaseException) -> Problem | None:
         return ChangedMeanwhile("the entity was changed by somebody else")
     if isinstance(error, IntegrityError):
         return explain(error)
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
-        return _unavailable(error)
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return _unavailable(error)
-    return None
+    return _unavailable(error) if _is_outage(error) else None
 
 
-def _unavailable(error: Exception) -> DatabaseUnavailable:
+def _is_outage(error: BaseException) -> bool:
+    """Whether the database could not do it now, and not that it was asked for something wrong."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        # SQLite's module raises OperationalError for outages and for wrong statements alike.
+        return error.orig.sqlite_errorcode & 0xFF in _SQLITE_OUTAGES
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return (
+        isinstance(error, OperationalError)
+        or error.connection_invalidated
+        or state[:2] in _OUTAGE_CLASSES
+    )
+
+
+def _unavailable(error: BaseException) -> DatabaseUnavailable:
     cause: Any = getattr(error, "orig", None) or error
     logger.error("database not available", reason=type(cause).__name__)
     if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):

@@ -104,6 +104,8 @@ def _rewrap(config_file: Path | None, path: Path, drop_after: int) -> None:
                 outcome="failed" if survey.failures else "success",
                 detail={"current": opened.current_key, "resealed": survey.resealed},
             )
+        if survey.failures:
+            return survey, set()  # told and audited already; looking again would do so twice
         gone = await drop_unused_keys(
             database, opened, path, after_ms=drop_after * 1000, now=now_ms()
         )

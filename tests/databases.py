@@ -1,0 +1,221 @@
+"""Real databases for tests: a PostgreSQL server that they start themselves, and rows."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from steelyard.store.identifiers import new_id
+from steelyard.store.models import (
+    Customer,
+    Device,
+    DeviceKind,
+    Node,
+    NodeRole,
+    Role,
+    Station,
+    User,
+    Weighbridge,
+)
+
+_START_SECONDS = 60
+
+
+class PostgresqlMissing(Exception):
+    """The server's programs are not on this machine, or no user may run them."""
+
+
+def _programs() -> Path:
+    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for name in ("initdb", "postgres"):
+        if found := shutil.which(name):
+            candidates.append(Path(found).resolve().parent)
+    for directory in candidates:
+        if (directory / "initdb").exists() and (directory / "postgres").exists():
+            return directory
+    raise PostgresqlMissing("no initdb and postgres in /usr/lib/postgresql/*/bin or on the path")
+
+
+def _as_other_user(directory: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: give the directory, and the programs, to another user."""
+    setpriv = shutil.which("setpriv")
+    dies_with_us = [setpriv, "--pdeathsig", "INT"] if setpriv else []
+    if os.geteuid() != 0:
+        return dies_with_us
+    if not setpriv:
+        raise PostgresqlMissing("root cannot run PostgreSQL, and there is no setpriv")
+    for name in ("postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        for path in (directory, *directory.iterdir()):
+            os.chown(path, user.pw_uid, user.pw_gid)
+        ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        return [*dies_with_us, *ids]
+    raise PostgresqlMissing("root cannot run PostgreSQL, and there is no other user for it")
+
+
+@dataclass
+class PostgresqlServer:
+    """A throw-away server on a socket in a directory of its own; log-in with a password."""
+
+    directory: Path
+    programs: Path
+    process: subprocess.Popen | None = None
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
+
+    @classmethod
+    def start(cls) -> "PostgresqlServer":
+        """Make a cluster and start it. Raises PostgresqlMissing with the reason to skip."""
+        programs = _programs()
+        # Not below pytest's directory: a socket's path has at most 107 bytes.
+        server = cls(Path(tempfile.mkdtemp(prefix="steelyard-pg-")), programs)
+        try:
+            server._start()
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+    def _start(self) -> None:
+        password_file = self.directory / "password"
+        password_file.write_text(self.password)
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        prefix = _as_other_user(self.directory)
+        cluster = self.directory / "cluster"
+        initdb = [self.programs / "initdb", "-D", cluster, "-U", "steelyard", "-E", "UTF8"]
+        subprocess.run(
+            [*prefix, *initdb, "--no-sync", "--auth=scram-sha-256", f"--pwfile={password_file}"],
+            check=True,
+            env=environment,
+            cwd=self.directory,
+            capture_output=True,
+        )
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.directory),
+            "fsync": "off",
+            "shared_buffers": "16MB",
+            "max_connections": "60",
+        }
+        arguments = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
+        with (self.directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [*prefix, self.programs / "postgres", "-D", cluster, *arguments],
+                env=environment,
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        ready = [self.programs / "pg_isready", "-q", "-h", self.directory, "-U", "steelyard"]
+        while subprocess.run(ready, check=False).returncode != 0:
+            if self.process is None or self.process.poll() is not None:
+                raise RuntimeError((self.directory / "log").read_text())
+            if time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL did not start in time")
+            time.sleep(0.05)
+
+    def sql(self, statement: str) -> None:
+        """Run one statement as the superuser."""
+        subprocess.run(
+            [
+                *(self.programs / "psql", "-qX", "-v", "ON_ERROR_STOP=1"),
+                *("-h", self.directory, "-U", "steelyard", "-d", "postgres", "-c", statement),
+            ],
+            check=True,
+            env={"PGPASSWORD": self.password, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+        )
+
+    def url(self, name: str) -> str:
+        """The URL of a database, without the password."""
+        return f"postgresql://steelyard@/{name}?host={self.directory}"
+
+    def stop(self) -> None:
+        """Stop the server at once and remove its directory."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class FakeClock:
+    """A clock in milliseconds that stands still until it is moved."""
+
+    def __init__(self, now: int = 1_700_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += int(seconds * 1000)
+
+
+def a_customer(name: str = "Leite & Filhos") -> Customer:
+    return Customer(id=new_id(), name=name)
+
+
+def a_user(customer: Customer | None, login: str = "ann@example.org", **fields) -> User:
+    role = Role.CUSTOMER_USER if customer else Role.PLATFORM_ADMINISTRATOR
+    values = {"id": new_id(), "role": role, "password_hash": "none", "login": login} | fields
+    return User(customer_id=customer.id if customer else None, **values)
+
+
+def a_node(customer: Customer | None, role: NodeRole = NodeRole.STATION, **fields) -> Node:
+    key = secrets.token_urlsafe(32)
+    values = {"name": f"node-{key[:8]}", "tessera_key": key, "rpc_url": b"x", "tessera_url": b"y"}
+    return Node(
+        id=new_id(), customer_id=customer.id if customer else None, role=role, **(values | fields)
+    )
+
+
+def a_station(customer: Customer, name: str = "North", **fields) -> Station:
+    values = {"id": new_id(), "client_id": f"station-{secrets.token_hex(8)}"} | fields
+    return Station(customer_id=customer.id, name=name, **values)
+
+
+def an_active_station(customer: Customer, node: Node, name: str = "North", **fields) -> Station:
+    sealed = ("contract_address", "account_key", "node_url", "tessera_url", "parties")
+    values = dict.fromkeys(sealed, b"sealed")
+    values |= {"status": "active", "node_id": node.id, "client_secret_hash": bytes(32)} | fields
+    return a_station(customer, name, **values)
+
+
+def a_weighbridge(station: Station, scale_serial: str = "WB-1", **fields) -> Weighbridge:
+    values = {"name": scale_serial, "max_capacity": 60_000_000, "scale_interval": 20_000} | fields
+    return Weighbridge(
+        id=new_id(),
+        customer_id=station.customer_id,
+        station_id=station.id,
+        scale_serial=scale_serial,
+        **values,
+    )
+
+
+def a_load_cell(weighbridge: Weighbridge, serial: str = "LC-1", **fields) -> Device:
+    return Device(
+        id=new_id(),
+        customer_id=weighbridge.customer_id,
+        station_id=weighbridge.station_id,
+        weighbridge_id=weighbridge.id,
+        kind=DeviceKind.LOADCELL,
+        serial=serial,
+        **fields,
+    )

@@ -1,0 +1,74 @@
+"""Files of secrets: read when only their owner can, replaced whole or not at all."""
+
+import os
+import stat
+
+import pytest
+
+from steelyard.errors import ConfigurationError
+from steelyard.store.secret_files import read_secret, write_secret
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="changes a file's owner: needs root")
+
+
+def test_a_written_file_is_its_owners_and_read_back(tmp_path):
+    """Mode 0600 whatever the umask, and no temporary file stays."""
+    path = tmp_path / "secret"
+    before = os.umask(0)
+    try:
+        write_secret(path, b"one")
+        write_secret(path, b"two")
+    finally:
+        os.umask(before)
+    assert read_secret(path, "a.setting") == b"two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_keeps_the_old_content(tmp_path, monkeypatch):
+    """A full disk leaves the file as it was, and nothing beside it."""
+    path = tmp_path / "secret"
+    write_secret(path, b"old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_secret(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@root_only
+def test_root_keeps_the_owner_of_a_file_that_it_replaces(tmp_path):
+    """The service's user can still read the file after root rotated it."""
+    path = tmp_path / "secret"
+    write_secret(path, b"old")
+    os.chown(path, 1234, 1235)
+    write_secret(path, b"new")
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 1235)
+
+
+@root_only
+def test_a_systemd_credential_is_accepted(tmp_path):
+    """root:root with the access list's mask showing as the group's bit opens it to nobody else."""
+    path = tmp_path / "credential"
+    write_secret(path, b"x")
+    path.chmod(0o440)
+    assert read_secret(path, "a.setting") == b"x"
+    path.chmod(0o444)
+    with pytest.raises(ConfigurationError, match="mode 0444"):
+        read_secret(path, "a.setting")
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    """A directory, a missing file, a huge file: one sentence each, with the setting's name."""
+    with pytest.raises(ConfigurationError, match=r"a\.setting: .*cannot be read"):
+        read_secret(tmp_path / "missing", "a.setting")
+    with pytest.raises(ConfigurationError, match=r"a\.setting"):
+        read_secret(tmp_path, "a.setting")
+    huge = tmp_path / "huge"
+    write_secret(huge, bytes(2**20 + 1))
+    with pytest.raises(ConfigurationError, match="must not be larger"):
+        read_secret(huge, "a.setting")
