@@ -5,7 +5,7 @@ import base64
 import json
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -137,10 +137,11 @@ def write_replay(planned: Sequence[Planned], directory: Path) -> Path:
 
     directory.mkdir(parents=True, exist_ok=True)
     columns: dict[str, list[str]] = {serial: ["timestamp,kg"] for serial in CELLS}
-    rows = [
+    header = (
         "station,weighbridge,terminal_serial,terminal_restart,timestamp,scale_serial,"
         "scale_status,vehicle,tare_kg,cell_1_serial,cell_2_serial,cell_3_serial,cell_4_serial"
-    ]
+    )
+    rows = [header]
     for weighing in planned:
         time = format_timestamp(weighing.time)
         scale, cells = BRIDGES[weighing.bridge]
@@ -298,3 +299,10 @@ class FakePlatform:
 def raw(grams: int) -> Decimal:
     """Grams as the kilograms that a cell sends."""
     return Decimal(grams) / 1000
+
+
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for what another process, or another task, does."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - the condition is in another process
+            await asyncio.sleep(0.002)

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from smartbox_kit import CELLS, FakePlatform, Stage, expected_ticket, plan, write_replay
+from smartbox_kit import CELLS, FakePlatform, Stage, expected_ticket, plan, until, write_replay
 
 from steelyard.loadcell.communicator import Communicator
 from steelyard.loadcell.position import Position
@@ -28,13 +28,6 @@ async def replay_cell(stage: Stage, serial: str, port: int, directory: Path) -> 
     return position.next
 
 
-async def until(condition, seconds: float = 30.0) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_every_replayed_weighing_becomes_one_ticket(
     stage: Stage, platform: FakePlatform, tmp_path: Path
 ) -> None:
@@ -50,10 +43,7 @@ async def test_every_replayed_weighing_becomes_one_ticket(
     await until(lambda: len(platform.tickets) == 30)
     box.stop()
     await running
-    assert list(platform.tickets.values()) == [expected_ticket(w) for w in planned] or sorted(
-        platform.tickets
-    ) == sorted(expected_ticket(w).id for w in planned)
-    assert all(platform.tickets[expected_ticket(w).id] == expected_ticket(w) for w in planned)
+    assert platform.tickets == {expected_ticket(w).id: expected_ticket(w) for w in planned}
     finding = verify_alibi(tmp_path / "data" / ALIBI_FILE, tmp_path / "data" / OUTBOX_FILE)
     assert finding.holds
     assert finding.records == 30

@@ -24,9 +24,8 @@ def run_smartbox(command: dict) -> int:
     """A SmartBox that writes where it listens to its ready file, until it is killed."""
     from steelyard.smartbox.cli import run_smartbox as run
 
-    structlog.configure(
-        logger_factory=structlog.PrintLoggerFactory(Path(command["log"]).open("a")),
-    )
+    log = Path(command["log"]).open("a")  # noqa: SIM115 - open as long as the process
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
     if (number := command.get("die_at_fsync")) is not None:
         die_at_fsync(number)
     box = SmartBox(SmartBoxSettings(**command["settings"]), Path(command["replay"]))
@@ -53,7 +52,7 @@ def run_cell(command: dict) -> int:
     for name, value in values.items():
         if name.endswith("_file") and value is not None:
             values[name] = Path(value)
-    sys.stderr = Path(command["log"]).open("a")
+    sys.stderr = Path(command["log"]).open("a")  # noqa: SIM115 - open as long as the process
     return run_forked(LoadCellConfig(**values))
 
 
@@ -69,7 +68,8 @@ def main() -> None:
             try:
                 status = roles[command["role"]](command)
             except BaseException as error:  # noqa: BLE001 - the child must not go on as the parent
-                Path(command["log"]).open("a").write(f"{type(error).__name__}: {error}\n")
+                with Path(command["log"]).open("a") as log:
+                    log.write(f"{type(error).__name__}: {error}\n")
                 status = 70
             Path(command["exit_file"]).write_text(str(status))
             os._exit(status)

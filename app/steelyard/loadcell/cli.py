@@ -1,12 +1,13 @@
 """`steelyard loadcell`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from steelyard.loadcell.communicator import run_loadcell
+from steelyard.loadcell.__main__ import to_argument
 from steelyard.loadcell.settings import LoadCellSettings
 
 
@@ -36,4 +37,8 @@ def run(config: Path | None, replay: Path | None, interval: float | None, once: 
     if once:
         given["once"] = True
     changes = {name: value for name, value in given.items() if value is not None}
-    sys.exit(run_loadcell(settings.model_copy(update=changes).config()))
+    config_now = settings.model_copy(update=changes).config()
+    # Become the small process; the settings were checked and their libraries are not needed.
+    argument = to_argument(config_now)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "steelyard.loadcell", argument])  # noqa: S606 - our own interpreter, no shell

@@ -5,7 +5,8 @@ others follow. The cell is the one that the certificate names.
 """
 
 import re
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -92,4 +93,7 @@ def make_site(station: Station, status: Status, counters: TransportCounters) -> 
 
 def transport_counters(counters: TransportCounters) -> dict[str, Any]:
     """The transport's counters for the status page."""
-    return asdict(counters)
+    values = {field.name: getattr(counters, field.name) for field in fields(counters)}
+    return {
+        name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()
+    }
