@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -41,7 +42,12 @@ def print_result(console: Console, result: DemoResult) -> None:
 
 
 def _stations(result: DemoResult) -> Table:
-    table = Table(title=f"Tickets on the ledger ({result.engine})", title_justify="left")
+    table = Table(
+        title=f"Tickets on the ledger ({result.engine})",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for name in ("station", "customer"):
         table.add_column(name)
     for name in ("weighings", "tickets", "receipts", "customer's query"):
@@ -59,18 +65,15 @@ def _stations(result: DemoResult) -> Table:
 
 
 def _findings(title: str, findings: Iterable[Finding]) -> Table:
-    table = Table(title=title, title_justify="left", show_lines=True)
-    table.add_column("what", ratio=4)
-    table.add_column("expected", ratio=3)
-    table.add_column("seen", ratio=4)
-    table.add_column("so", justify="center", width=4)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("so", width=3)
+    table.add_column("what", ratio=1)
+    table.add_column("seen", ratio=1)
     for finding in findings:
-        table.add_row(
-            escape(finding.name),
-            escape(finding.expected),
-            escape(finding.seen),
-            _MARKS[finding.holds],
-        )
+        seen = finding.seen
+        if finding.holds is False:
+            seen = f"{seen} (expected: {finding.expected})"
+        table.add_row(_MARKS[finding.holds], escape(finding.name), escape(seen))
     return table
 
 
