@@ -66,13 +66,12 @@ library Fields {
         }
     }
 
-    /// @notice The decimal digits of a number.
-    function decimal(uint256 value) internal pure returns (bytes memory digits) {
+    /// @notice Writes a number's decimal digits into `text` from `at` on, and returns where they end.
+    function writeDecimal(bytes memory text, uint256 at, uint256 value) internal pure returns (uint256 end) {
         unchecked {
-            uint256 length = 1;
-            for (uint256 rest = value / 10; rest != 0; rest /= 10) ++length;
-            digits = new bytes(length);
-            for (uint256 i = length; i != 0; value /= 10) digits[--i] = bytes1(uint8(48 + (value % 10)));
+            end = at + 1;
+            for (uint256 rest = value / 10; rest != 0; rest /= 10) ++end;
+            for (uint256 i = end; i != at; value /= 10) text[--i] = bytes1(uint8(48 + (value % 10)));
         }
     }
 

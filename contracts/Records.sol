@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {Fields} from "./Fields.sol";
 import {StationTickets} from "./StationTickets.sol";
-import {Cell, Entry, MAX_CELLS, MAX_GRAMS, MAX_TIMESTAMP, MIN_GRAMS, Ticket} from "./Ticket.sol";
+import {Cell, Entry, MAX_CELLS, MAX_GRAMS, MAX_ID_BYTES, MAX_TIMESTAMP, MIN_GRAMS, Ticket} from "./Ticket.sol";
 import {TimeIndex} from "./TimeIndex.sol";
 
 /// @title Tickets, packed
@@ -223,18 +223,29 @@ library Records {
         view
         returns (string memory)
     {
-        uint256 length = header >> ID_LENGTH;
-        if (length != 0) return string(_join(self.ids[index << 3], self.ids[(index << 3) | 1], self.ids[(index << 3) | 2], length));
-        uint256 first = (uint256(uint32(header >> LAYOUT)) << 3) | PREFIX;
-        length = uint8(layoutWord >> PREFIX_LENGTH);
-        bytes memory prefix = _join(
-            bytes32(self.layouts[first]), bytes32(self.layouts[first + 1]), bytes32(self.layouts[first + 2]), length
-        );
-        return string(bytes.concat(prefix, Fields.decimal(uint48(header))));
+        unchecked {
+            uint256 length = header >> ID_LENGTH;
+            if (length != 0) {
+                bytes memory whole = new bytes(MAX_ID_BYTES);
+                for (uint256 i; i < length; i += 32) _write(whole, i, self.ids[(index << 3) | (i >> 5)]);
+                return _cut(whole, length);
+            }
+            length = uint8(layoutWord >> PREFIX_LENGTH);
+            uint256 timestamp = uint48(header);
+            // A word more than an id may have: a word of the prefix is written whole.
+            bytes memory text = new bytes(MAX_ID_BYTES + 32);
+            uint256 first = (uint256(uint32(header >> LAYOUT)) << 3) | PREFIX;
+            for (uint256 i; i < length; i += 32) _write(text, i, bytes32(self.layouts[first + (i >> 5)]));
+            return _cut(text, Fields.writeDecimal(text, length, timestamp));
+        }
     }
 
-    function _join(bytes32 a, bytes32 b, bytes32 c, uint256 length) private pure returns (bytes memory text) {
-        text = bytes.concat(a, b, c);
+    function _write(bytes memory text, uint256 at, bytes32 word) private pure {
+        assembly ("memory-safe") { mstore(add(add(text, 32), at), word) }
+    }
+
+    function _cut(bytes memory text, uint256 length) private pure returns (string memory) {
         assembly ("memory-safe") { mstore(text, length) }
+        return string(text);
     }
 }

@@ -4,8 +4,13 @@ Shared by the tests of this directory and by bench/contract.py.
 """
 
 import json
+import os
+import random
 import re
-from collections.abc import Iterable, Sequence
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +20,10 @@ from eth_utils import keccak
 
 from steelyard.ticket import CellWeight, Ticket, TicketFilter
 
-ARTEFACT_PATH = (
-    Path(__file__).parents[2] / "app/steelyard/ledger/artefacts/StationTickets.json"
-)
+ARTEFACT_PATH = Path(__file__).parents[2] / "app/steelyard/ledger/artefacts/StationTickets.json"
 STATION = "0x" + "51" * 20
 STRANGER = "0x" + "99" * 20
+GAS_LIMIT = 2**50
 CALL_GAS = 50_000_000  # GoQuorum's cap of an eth_call
 INT64 = (-(2**63), 2**63 - 1)
 _REVERT = re.compile(r"^Revert \{ gas_used: \d+, output: 0x([0-9a-f]*) \}$")
@@ -45,6 +49,11 @@ class Entry(NamedTuple):
     @property
     def key(self) -> int:
         return self.ticket.timestamp << 64 | self.index
+
+
+def seeded(seed: int | str) -> random.Random:
+    """A source of made-up data, the same in every run."""
+    return random.Random(seed)  # noqa: S311 - nothing secret is made of it
 
 
 def load_artefact() -> dict[str, Any]:
@@ -130,7 +139,9 @@ def ticket_from(values: Sequence[Any]) -> Ticket:
         tare=values[7],
         net=values[8],
         vehicle=to_text(values[9]) or None,
-        cells=tuple(CellWeight(serial=to_text(serial), weight=grams) for serial, grams in values[10]),
+        cells=tuple(
+            CellWeight(serial=to_text(serial), weight=grams) for serial, grams in values[10]
+        ),
     )
 
 
@@ -167,10 +178,12 @@ def filter_tuple(wanted: TicketFilter, *, newest_first: bool = False) -> tuple[A
 class Station:
     """A deployed contract. Calls raise ContractError where the contract reverts."""
 
-    def __init__(self) -> None:
-        self.evm = pyrevm.EVM(spec_id="BERLIN", gas_limit=2**50)
+    def __init__(self, evm: pyrevm.EVM | None = None, address: str | None = None) -> None:
+        self.evm = evm or pyrevm.EVM(spec_id="BERLIN", gas_limit=GAS_LIMIT)
         self.mine(1)
-        self.address = self.evm.deploy(STATION, bytes.fromhex(load_artefact()["bytecode"][2:]))
+        self.address = address or self.evm.deploy(
+            STATION, bytes.fromhex(load_artefact()["bytecode"][2:])
+        )
 
     @property
     def gas_used(self) -> int:
@@ -181,10 +194,14 @@ class Station:
         """Set the number of the block that the next transactions are in."""
         self.evm.set_block_env(pyrevm.BlockEnv(number=number))
 
-    def send(self, data: bytes, *, gas: int | None = None, caller: str = STATION, static: bool = False) -> bytes:
+    def send(
+        self, data: bytes, *, gas: int | None = None, caller: str = STATION, static: bool = False
+    ) -> bytes:
         """Run a call's data."""
         try:
-            return self.evm.message_call(caller, self.address, calldata=data, gas=gas, is_static=static)
+            return self.evm.message_call(
+                caller, self.address, calldata=data, gas=gas, is_static=static
+            )
         except RuntimeError as error:
             if found := _REVERT.match(str(error)):
                 raise INTERFACE.decode_error(bytes.fromhex(found.group(1))) from None
@@ -194,7 +211,9 @@ class Station:
 
     def call(self, name: str, *arguments: Any, gas: int | None = CALL_GAS) -> tuple[Any, ...]:
         """A view, in a static call as eth_call makes it."""
-        data = self.send(INTERFACE.encode_call(name, *arguments), gas=gas, caller=STRANGER, static=True)
+        data = self.send(
+            INTERFACE.encode_call(name, *arguments), gas=gas, caller=STRANGER, static=True
+        )
         return decode(INTERFACE.outputs[name], data)
 
     def register(self, *tickets: Ticket, caller: str = STATION) -> None:
@@ -228,8 +247,12 @@ class Station:
         )
         return [Entry(ticket_from(entry[0]), entry[1], entry[2]) for entry in page], following
 
-    def count(self, wanted: TicketFilter, cursor: int = 0, *, newest_first: bool = False) -> tuple[int, int]:
-        found, following = self.call("count", filter_tuple(wanted, newest_first=newest_first), cursor)
+    def count(
+        self, wanted: TicketFilter, cursor: int = 0, *, newest_first: bool = False
+    ) -> tuple[int, int]:
+        found, following = self.call(
+            "count", filter_tuple(wanted, newest_first=newest_first), cursor
+        )
         return found, following
 
     def get(self, ticket_id: str) -> Entry:
@@ -238,3 +261,77 @@ class Station:
 
     def total(self) -> int:
         return self.call("total")[0]
+
+
+class _StateHandler(BaseHTTPRequestHandler):
+    """Serves a station's state as JSON-RPC, as far as an EVM reads it on demand."""
+
+    station: Station
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        result = self._answer(request["method"], request["params"])
+        body = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _answer(self, method: str, parameters: list[Any]) -> str:
+        evm = self.station.evm
+        if method == "eth_getStorageAt":
+            return f"0x{evm.storage(parameters[0], int(parameters[1], 16)):064x}"
+        if method == "eth_getCode":
+            return "0x" + (evm.get_code(parameters[0]) or b"").hex()
+        return "0x0"  # balances and nonces
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Keep the standard error for errors."""
+
+
+class ColdNode:
+    """The same state in a fresh EVM for every call, so that gas is what a node counts.
+
+    pyrevm keeps storage warm from call to call, and counts a slot's first writing as its last; a
+    fresh EVM that reads the state from elsewhere does neither.
+    """
+
+    def __init__(self, url: str, address: str) -> None:
+        self.url = url
+        self.address = address
+
+    def station(self) -> Station:
+        """The contract with nothing touched yet."""
+        evm = pyrevm.EVM(fork_url=self.url, fork_block="0x1", spec_id="BERLIN", gas_limit=GAS_LIMIT)
+        return Station(evm, self.address)
+
+    def gas(self, name: str, *arguments: Any, gas: int | None = CALL_GAS) -> int:
+        """What a view uses. Raises ContractError where it reverts or needs more than `gas`."""
+        station = self.station()
+        station.call(name, *arguments, gas=gas)
+        return station.gas_used
+
+    def registering_gas(self, data: bytes) -> int:
+        """What a transaction uses; its changes are forgotten."""
+        station = self.station()
+        station.send(data)
+        return station.gas_used
+
+
+@contextmanager
+def cold_node(station: Station) -> Iterator[ColdNode]:
+    """A copy of the station's state in a process of its own, served on loopback."""
+    handler = type("Handler", (_StateHandler,), {"station": station})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        child = os.fork()
+        if child == 0:
+            try:
+                server.serve_forever()
+            finally:
+                os._exit(0)
+        try:
+            yield ColdNode(f"http://127.0.0.1:{server.server_port}", station.address)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)

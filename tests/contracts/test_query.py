@@ -1,10 +1,10 @@
 """What `query`, `count` and `get` answer is what the model of the filter says."""
 
-import random
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import pytest
-from contract_bed import ContractError, Entry, Station
+from contract_bed import ContractError, Entry, Station, seeded
 from contract_tickets import BASE, crowds, filters, make_ticket, random_ticket
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,7 +13,9 @@ from steelyard.ticket import MAX_TIMESTAMP_MS, Ticket, TicketFilter
 
 EVERYTHING = TicketFilter()
 EXAMPLES = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -55,7 +57,7 @@ def test_pages_hold_each_match_once_in_order(crowd, data, newest_first):
     for _ in range(8):
         wanted = data.draw(filters(ids))
         size = data.draw(st.sampled_from((1, 2, 7, 500)))
-        found = pages(station, wanted, iter(lambda: size, None), newest_first=newest_first)
+        found = pages(station, wanted, repeat(size), newest_first=newest_first)
         assert found == expected(crowd, wanted, newest_first)
         assert station.count(wanted, newest_first=newest_first) == (len(found), 0)
 
@@ -83,12 +85,12 @@ def test_any_key_is_a_cursor(crowd, data, newest_first):
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_order_holds_through_splits(spread, newest_first):
     """Hundreds of tickets, in any order and as close in time as can be, keep their order."""
-    source = random.Random(spread)
+    source = seeded(spread)
     tickets = [
         random_ticket(source, number, BASE + source.randint(0, spread)) for number in range(700)
     ]
     station = fill(tickets)
-    sizes = (source.choice((1, 3, 64, 65, 200, 500)) for _ in iter(int, 1))
+    sizes = (source.choice((1, 3, 64, 65, 200, 500)) for _ in repeat(None))
     moments = sorted(ticket.timestamp for ticket in tickets)
     middle = {"timestamp_from": moments[150], "timestamp_to": moments[600]}
     for wanted in (
@@ -104,16 +106,19 @@ def test_order_holds_through_splits(spread, newest_first):
         assert pages(station, wanted, sizes, newest_first=newest_first) == model
         assert station.count(wanted, newest_first=newest_first) == (len(model), 0)
         half = model[len(model) // 2].key
-        assert station.count(wanted, half, newest_first=newest_first)[0] == len(model) - len(model) // 2 - 1
+        assert (
+            station.count(wanted, half, newest_first=newest_first)[0]
+            == len(model) - len(model) // 2 - 1
+        )
 
 
 @pytest.mark.parametrize("direction", [1, -1])
 def test_order_of_arrival_does_not_matter(direction):
     """Tickets that arrive in the order of time, or against it, are paged in the order of time."""
-    source = random.Random(5)
+    source = seeded(5)
     tickets = [random_ticket(source, n, BASE + direction * n * 144_000) for n in range(400)]
     station = fill(tickets)
-    found = pages(station, EVERYTHING, iter(lambda: 90, None), newest_first=False)
+    found = pages(station, EVERYTHING, repeat(90), newest_first=False)
     assert found == expected(tickets, EVERYTHING, newest_first=False)
 
 
@@ -128,7 +133,16 @@ def test_an_empty_contract_answers_empty(station):
 
 def test_ids_derived_from_the_time_and_others_are_returned_as_given(station):
     """An id comes back byte for byte, whether or not its end is the ticket's timestamp."""
-    ids = [f"s_w_{BASE}", f"{BASE}", f"s_w_{BASE + 1}", f"0{BASE}", f"7{BASE}", "x", "y" * 96, "z" * 64]
+    ids = [
+        f"s_w_{BASE}",
+        f"{BASE}",
+        f"s_w_{BASE + 1}",
+        f"0{BASE}",
+        f"7{BASE}",
+        "x",
+        "y" * 96,
+        "z" * 64,
+    ]
     ids += [f"{'p' * 83}{BASE}", f"s_w_0{BASE}", f"{'q' * 32}{BASE}", f"s_w_{BASE}0"]
     tickets = [make_ticket(id=each) for each in ids]
     tickets += [make_ticket(id=each, timestamp=0) for each in ("0", "a0", "00", "10", "b")]
@@ -142,7 +156,9 @@ def test_an_entry_tells_its_index_and_block(station):
     station.register(make_ticket(id="late"))
     station.mine(2**40 - 1)
     station.register(make_ticket(id="early", timestamp=3), make_ticket(id="again"))
-    assert [(station.get(i).index, station.get(i).block_number) for i in ("late", "early", "again")] == [
+    assert [
+        (station.get(i).index, station.get(i).block_number) for i in ("late", "early", "again")
+    ] == [
         (1, 7),
         (2, 2**40 - 1),
         (3, 2**40 - 1),

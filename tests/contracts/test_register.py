@@ -15,7 +15,7 @@ from eth_utils import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steelyard.ticket import MAX_GRAMS, MAX_TIMESTAMP_MS, MIN_GRAMS, CellWeight
+from steelyard.ticket import MAX_GRAMS, MAX_TIMESTAMP_MS, MIN_GRAMS
 
 FIELDS = {
     "id": 0,
@@ -65,7 +65,7 @@ def test_a_ticket_comes_back_as_it_went_in(one, others, data):
 @settings(max_examples=40, deadline=None)
 @given(crowd=st.integers(1, 6).flatmap(lambda n: st.tuples(*(tickets(i) for i in range(n)))))
 def test_a_fingerprint_is_the_hash_of_the_abi_encoded_ticket(crowd):
-    """fingerprints(ids) == keccak256(abi.encode(ticket)), as any ABI codec gives it; 0 if unknown."""
+    """fingerprints(ids) == keccak256(abi.encode(ticket)), as any ABI codec has it; 0 if unknown."""
     station = Station()
     station.register(*crowd)
     (found,) = station.call("fingerprints", [*(ticket.id for ticket in crowd), "nobody", ""])
@@ -91,12 +91,15 @@ def test_the_deployer_is_the_station(station):
 
 
 def test_a_known_id_is_refused(station):
-    """The same id again is refused, with the same content and with another, alone and in a batch."""
+    """The same id again is refused, with the same content or another, alone or in a batch."""
     station.register(make_ticket(id="a"))
     for other in (make_ticket(id="a"), make_ticket(id="a", timestamp=BASE + 5)):
         assert refusal(station, ticket_tuple(other)) == ("TicketKnown", "a")
         assert refusal(station, raw(id="b"), ticket_tuple(other)) == ("TicketKnown", "a")
-    assert refusal(station, raw(id="c"), raw(id="d"), raw(id="c", timestamp=7)) == ("TicketKnown", "c")
+    assert refusal(station, raw(id="c"), raw(id="d"), raw(id="c", timestamp=7)) == (
+        "TicketKnown",
+        "c",
+    )
     assert station.total() == 1
 
 
@@ -134,7 +137,10 @@ def test_the_number_of_cells_is_bounded(station, count):
 
 
 INVALID = [
-    *(("id", text) for text in ("", "-a", ".a", "_a", "~", "a b", "a/b", "a\0", "ä", "a\n", "a@", "x" * 97)),
+    *(
+        ("id", text)
+        for text in ("", "-a", ".a", "_a", "~", "a b", "a/b", "a\0", "ä", "a\n", "a@", "x" * 97)
+    ),
     *(("id", text) for text in ("[", "a`", "a{", "a:", "a,", "y" * 5000)),
     *(
         (name, word)
@@ -227,7 +233,9 @@ def test_a_text_known_in_one_place_is_not_thereby_valid_in_another(station):
     assert refusal(station, raw(id="b", status=to_word("T1"))) == ("InvalidField", "b", "status")
 
 
-@pytest.mark.parametrize("vehicle", ["é" * 16, "🚚" * 8, "߿", "ࠀ", "\U0010ffff", "a b", "a\u00a1", "x" * 32])
+@pytest.mark.parametrize(
+    "vehicle", ["é" * 16, "🚚" * 8, "߿", "ࠀ", "\U0010ffff", "a b", "a\u00a1", "x" * 32]
+)
 def test_well_formed_vehicles_are_taken(station, vehicle):
     """UTF-8 of every length, up to the last byte of the word."""
     station.send(INTERFACE.encode_call("register", raw(vehicle=to_word(vehicle))))

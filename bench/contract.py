@@ -1,0 +1,273 @@
+"""What the contract's calls cost on a station with few and with many tickets, side by side.
+
+    python bench/contract.py [--sizes 1000,100000,1000000]
+
+One station grows through the sizes. Gas is what a node counts (Berlin, nothing touched before);
+milliseconds are those of the in-process EVM, best of five, with the storage in memory. Ends with
+exit status 1 when an indexed query costs more on the largest station than on the smallest by more
+than the stated factor, or when an answer is not what was registered.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "contracts"))
+
+from contract_bed import (
+    CALL_GAS,
+    INTERFACE,
+    Station,
+    cold_node,
+    filter_tuple,
+    seeded,
+    ticket_tuple,
+    to_word,
+)
+from eth_abi import encode
+
+from steelyard.ticket import CellWeight, Ticket, TicketFilter
+
+START = 1_604_188_800_000  # 2020-11-01T00:00:00Z
+DAY = 86_400_000
+WEIGHBRIDGES = 2
+WEIGHINGS_A_DAY = 300  # of one weighbridge
+VEHICLES = 400
+BATCH = 100
+MONTH = 30 * DAY
+STATE_SAMPLE = 20_000  # the dump of more would not fit into memory
+# The most that an indexed call's gas may grow by, from the smallest station to the largest.
+PAGE_FACTOR = 1.10
+COUNT_FACTOR = 3.0
+
+
+class Traffic:
+    """An endless row of weighings in the order of time, encoded fast.
+
+    The struct's words stand at fixed places: all ids are equally long, all tickets have 4 cells.
+    """
+
+    def __init__(self) -> None:
+        self.source = seeded(1)
+        self.timestamp = START
+        self.last = self._ticket()
+        shape = encode([INTERFACE.ticket_type], [ticket_tuple(self.last)])[32:]
+        self.words = [shape[at : at + 32] for at in range(0, len(shape), 32)]
+
+    def _ticket(self) -> Ticket:
+        pick = self.source.random
+        self.timestamp += 1 + int(pick() * 2 * DAY / (WEIGHBRIDGES * WEIGHINGS_A_DAY))
+        bridge = 1 + int(pick() * WEIGHBRIDGES)
+        gross, tare = 20_000 * (400 + int(pick() * 1600)), 20_000 * int(pick() * 400)
+        quarter = gross // 4
+        cells = tuple(
+            CellWeight.model_construct(
+                serial=f"LC11201{bridge:02}{i:02}", weight=quarter + i * 20_000
+            )
+            for i in range(4)
+        )
+        return Ticket.model_construct(
+            id=f"station-1_station-1-wb-{bridge}_{self.timestamp}",
+            terminal_serial="T112001",
+            terminal_restart=1,
+            timestamp=self.timestamp,
+            scale_serial=f"WB11201{bridge:02}",
+            status="ok",
+            gross=gross,
+            tare=tare,
+            net=gross - tare,
+            vehicle=f"AA-{int(pick() * VEHICLES):03}-BB",
+            cells=cells,
+        )
+
+    def tickets(self, count: int) -> list[Ticket]:
+        made = [self._ticket() for _ in range(count)]
+        self.last = made[-1]
+        return made
+
+    def calldata(self, tickets: list[Ticket]) -> bytes:
+        """registerMany's, as eth_abi gives it."""
+        size = 32 * len(self.words)
+        parts = [INTERFACE.selectors["registerMany"], _word(32), _word(len(tickets))]
+        parts += [_word(32 * len(tickets) + size * i) for i in range(len(tickets))]
+        for ticket in tickets:
+            parts += self._words(ticket)
+        return b"".join(parts)
+
+    def _words(self, ticket: Ticket) -> list[bytes]:
+        words = list(self.words)
+        words[3], words[4] = _word(ticket.timestamp), to_word(ticket.scale_serial)
+        words[6], words[7], words[8] = map(_word, (ticket.gross, ticket.tare, ticket.net))
+        words[9] = to_word(ticket.vehicle)
+        name = ticket.id.encode().ljust(64, b"\0")
+        words[12], words[13] = name[:32], name[32:]
+        for i, cell in enumerate(ticket.cells):
+            words[15 + 2 * i], words[16 + 2 * i] = to_word(cell.serial), _word(cell.weight)
+        return words
+
+
+def _word(value: int) -> bytes:
+    return value.to_bytes(32, "big", signed=value < 0)
+
+
+@dataclass
+class Measured:
+    """The figures of one size of station: gas and milliseconds by name."""
+
+    tickets: int
+    gas: dict[str, float] = field(default_factory=dict)
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+
+def grow(station: Station, traffic: Traffic, size: int) -> float:
+    """Register up to `size` tickets; seconds in the EVM."""
+    spent = 0.0
+    while (missing := size - station.total()) > 0:
+        data = traffic.calldata(traffic.tickets(min(200, missing)))
+        started = time.perf_counter()
+        station.send(data)
+        spent += time.perf_counter() - started
+    return spent
+
+
+def views(traffic: Traffic) -> Iterator[tuple[str, str, tuple]]:
+    """The calls that are measured: what they are called, the function, its arguments."""
+    middle = (START + traffic.timestamp) // 2
+    month = {"timestamp_from": middle, "timestamp_to": middle + MONTH}
+    bridge = {"scale_serial": traffic.last.scale_serial}
+    for name, conditions in (
+        ("month", month),
+        ("weighbridge", bridge),
+        ("month and weighbridge", month | bridge),
+    ):
+        wanted = TicketFilter(**conditions)
+        yield f"page of 100: {name}", "query", (filter_tuple(wanted), 0, 100)
+        yield f"count: {name}", "count", (filter_tuple(wanted), 0)
+    newest = filter_tuple(TicketFilter(**bridge), newest_first=True)
+    yield "page of 100: weighbridge, newest first", "query", (newest, 0, 100)
+    yield "get by id", "get", (traffic.last.id,)
+    nothing = TicketFilter(gross_from=1, gross_to=2)
+    yield "unindexed filter, one call", "query", (filter_tuple(nothing), 0, 100)
+
+
+def measure(station: Station, traffic: Traffic) -> Measured:
+    result = Measured(station.total())
+    calls = list(views(traffic))
+    ahead = Traffic()
+    ahead.timestamp = traffic.timestamp
+    batch = ahead.tickets(BATCH)
+    single = INTERFACE.encode_call("register", ticket_tuple(batch[0]))
+    with cold_node(station) as node:
+        for name, function, arguments in calls:
+            result.gas[name] = node.gas(function, *arguments, gas=CALL_GAS)
+        result.gas["register one"] = node.registering_gas(single)
+        result.gas[f"a ticket of a batch of {BATCH}"] = (
+            node.registering_gas(ahead.calldata(batch)) / BATCH
+        )
+    for name, function, arguments in calls:
+        data = INTERFACE.encode_call(function, *arguments)
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            station.send(data, gas=CALL_GAS, static=True)
+            times.append(time.perf_counter() - started)
+        result.milliseconds[name] = 1000 * min(times)
+    return result
+
+
+def check_answers(station: Station, traffic: Traffic) -> None:
+    """What is measured is right: the last ticket, a page's order and filter, the counts."""
+    assert station.get(traffic.last.id).ticket == traffic.last
+    everything = station.count(TicketFilter())
+    assert everything == (station.total(), 0)
+    parts = [
+        station.count(TicketFilter(scale_serial=f"WB11201{bridge:02}"))[0]
+        for bridge in range(1, WEIGHBRIDGES + 1)
+    ]
+    assert sum(parts) == station.total()
+    middle = (START + traffic.timestamp) // 2
+    wanted = TicketFilter(
+        scale_serial=traffic.last.scale_serial, timestamp_from=middle, timestamp_to=middle + MONTH
+    )
+    page, _ = station.query(wanted)
+    keys = [entry.key for entry in page]
+    assert len(page) == 100
+    assert keys == sorted(set(keys))
+    assert all(wanted.matches(entry.ticket) for entry in page)
+
+
+def report_state() -> None:
+    """Print the words of storage a ticket, counted in the EVM's own dump of a smaller station."""
+    station, traffic = Station(), Traffic()
+    grow(station, traffic, STATE_SAMPLE)
+    dump = station.evm.journal_str
+    words = dump.count("previous_or_original_value") - dump.count("present_value: 0 }")
+    each = words / STATE_SAMPLE
+    print(f"state: {each:.2f} words, {32 * each:.0f} bytes a ticket (at {STATE_SAMPLE:,})")
+
+
+def report(results: list[Measured]) -> bool:
+    """Print the table; whether the indexed calls stay within their factors."""
+    first, last = results[0], results[-1]
+    width = max(map(len, first.gas)) + 2
+    print(
+        f"{'gas, tickets:':{width}}"
+        + "".join(f"{r.tickets:>14,}" for r in results)
+        + "     ratio  allowed"
+    )
+    held = True
+    for name in first.gas:
+        ratio = last.gas[name] / first.gas[name]
+        allowed = (
+            PAGE_FACTOR
+            if name.startswith("page")
+            else COUNT_FACTOR
+            if name.startswith("count")
+            else None
+        )
+        held = held and (allowed is None or ratio <= allowed)
+        figures = "".join(f"{r.gas[name]:>14,.0f}" for r in results)
+        print(f"{name:{width}}{figures}{ratio:>10.3f}{allowed or '':>9}")
+    print(f"\n{'milliseconds, tickets:':{width}}" + "".join(f"{r.tickets:>14,}" for r in results))
+    for name in first.milliseconds:
+        figures = "".join(f"{r.milliseconds[name]:>14.2f}" for r in results)
+        print(f"{name:{width}}{figures}{last.milliseconds[name] / first.milliseconds[name]:>10.3f}")
+    return held
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--sizes", default="1000,100000,1000000", help="tickets, ascending, by commas"
+    )
+    sizes = sorted(int(size) for size in parser.parse_args().sizes.split(","))
+    if sizes[0] < 300:
+        parser.error("the smallest size must be at least 300, so that a page of 100 is full")
+    station, traffic = Station(), Traffic()
+    probe = traffic.tickets(3)
+    official = INTERFACE.encode_call("registerMany", [ticket_tuple(ticket) for ticket in probe])
+    assert traffic.calldata(probe) == official
+    report_state()
+    results, spent = [], 0.0
+    for size in sizes:
+        spent += grow(station, traffic, size)
+        check_answers(station, traffic)
+        results.append(measure(station, traffic))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        speed = f"{size / spent:,.0f} a second in the EVM"
+        print(f"{size:,} tickets registered: {speed}; {memory:.1f} GB in this process", flush=True)
+    print()
+    if not report(results):
+        print(
+            "\nan indexed call costs more on the largest station than is allowed", file=sys.stderr
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
