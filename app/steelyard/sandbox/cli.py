@@ -9,7 +9,7 @@ import click
 
 from steelyard.sandbox.consortium import Consortium
 from steelyard.sandbox.control import ControlServer
-from steelyard.sandbox.settings import MAX_NODES, SandboxSettings
+from steelyard.sandbox.settings import MAX_BASE_PORT, MAX_NODES, SandboxSettings
 from steelyard.sandbox.store import write_atomically
 
 BANNER = """\
@@ -25,7 +25,9 @@ _PERIOD = click.IntRange(1, 3_600_000)
 @click.option("--nodes", type=click.IntRange(1, MAX_NODES), help="Number of nodes.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Keep the ledger here.")
 @click.option("--network-file", type=click.Path(path_type=Path), help="Write the addresses here.")
-@click.option("--base-port", type=click.IntRange(0, 65_535), help="First port; 0: free ports.")
+@click.option(
+    "--base-port", type=click.IntRange(0, MAX_BASE_PORT), help="First port; 0: free ports."
+)
 @click.option("--block-period", type=_PERIOD, help="Milliseconds between blocks.")
 @click.option("--empty-block-period", type=_PERIOD, help="Milliseconds between empty blocks.")
 @click.option("--chain-id", type=click.IntRange(1, 2**31), help="Chain id.")

@@ -9,6 +9,7 @@ from steelyard.sandbox.errors import SandboxProblem
 from steelyard.sandbox.faults import FaultKind, FaultList
 
 Handler = Callable[[web.BaseRequest, bytes], Awaitable[web.Response] | web.Response]
+_SHUTDOWN = 0.05  # seconds: who takes a node down wants it gone
 BODY_LIMIT = 5 * 1024 * 1024  # geth's limit for a request
 
 
@@ -47,7 +48,7 @@ class Endpoint:
         if self._runner is not None:
             return
         server = web.Server(self._serve, access_log=None)
-        runner = web.ServerRunner(server)
+        runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN)
         await runner.setup()
         try:
             # A restarted endpoint must get its port back though old connections linger.

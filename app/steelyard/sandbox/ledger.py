@@ -1,5 +1,7 @@
 """The consortium without its servers: chain, pool, nodes, and how a block is made."""
 
+import math
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,6 +13,8 @@ from steelyard.sandbox.pool import Pool
 from steelyard.sandbox.privacy import PrivacyNetwork
 from steelyard.sandbox.state import BlockContext, Outcome, WorldState
 from steelyard.sandbox.transaction import Transaction
+
+EXECUTION_TIME = 0.5  # seconds
 
 
 class BlockWatcher(Protocol):
@@ -63,21 +67,33 @@ class SharedLedger:
         return found
 
     def make_block(self, timestamp: int) -> Block:
-        """Execute what the pool has and append the block. The caller has checked the time."""
-        return self.apply(self.pool.take(GAS_LIMIT), timestamp)
+        """Execute what the pool has and append the block.
+
+        What does not run within `EXECUTION_TIME` waits for the next block, so that the node
+        answers meanwhile.
+        """
+        return self._append(self.pool.take(GAS_LIMIT), timestamp, EXECUTION_TIME)
 
     def apply(self, transactions: Sequence[Transaction], timestamp: int) -> Block:
-        """Execute these transactions and append their block."""
+        """Execute exactly these transactions and append their block, as on a replay."""
+        return self._append(transactions, timestamp, math.inf)
+
+    def _append(self, waiting: Sequence[Transaction], timestamp: int, seconds: float) -> Block:
         number = self.chain.head.number + 1
         validators = self.chain.validators
         context = BlockContext(number, timestamp, validators[number % len(validators)])
+        deadline = time.monotonic() + seconds
+        transactions: list[Transaction] = []
         receipts: list[PublicReceipt] = []
         gas = first_log = 0
-        for transaction in transactions:
+        for transaction in waiting:
             receipt = self._execute(transaction, context, gas, first_log)
             gas = receipt.cumulative_gas
             first_log += len(receipt.logs)
+            transactions.append(transaction)
             receipts.append(receipt)
+            if time.monotonic() > deadline:
+                break
         block = self.chain.compose(timestamp, transactions, receipts, self.nonces)
         if self.watcher is not None:
             self.watcher.made(block)

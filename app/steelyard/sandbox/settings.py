@@ -8,6 +8,7 @@ from pydantic import Field
 from steelyard.settings import Section
 
 MAX_NODES = 50
+MAX_BASE_PORT = 65_535 - 2 * MAX_NODES
 
 
 class SandboxSettings(Section):
@@ -31,7 +32,7 @@ class SandboxSettings(Section):
     base_port: int = Field(
         default=0,
         ge=0,
-        le=65_535 - 2 * MAX_NODES,
+        le=MAX_BASE_PORT,
         description="First port: node i takes base_port + 2i and its privacy manager the next; "
         "0 takes free ports, and the same ones again in the same directory.",
     )

@@ -1,0 +1,168 @@
+"""Outages on demand."""
+
+import asyncio
+import contextlib
+import socket
+
+import aiohttp
+import pytest
+
+from sandbox_world import CONTRACT, KEEP, Wallet, calldata, hexed
+from steelyard.sandbox.consortium import Consortium
+from steelyard.sandbox.errors import SandboxProblem
+from steelyard.sandbox.faults import Fault, FaultKind
+
+
+async def test_a_node_that_is_down_refuses_and_comes_back_with_the_blocks(
+    consortium, client, contract
+):
+    """The others go on; afterwards it answers on its old port and has seen everything."""
+    await consortium.node_down("node-2")
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await client.result(1, "eth_blockNumber")
+    sent = await client.send(contract.wallet, contract.to, calldata(KEEP, 1, 7))
+    await client.receipt(0, sent.hash)
+    await consortium.node_up("node-2")
+    assert (await client.receipt(1, sent.hash))["logs"]
+    assert await client.read(1, contract.address, 1) == 7
+
+
+async def test_a_node_goes_down_under_an_open_connection(consortium, client):
+    """Who waits for an answer gets an error, not a hang."""
+    consortium.inject("node-1", Fault(FaultKind.DELAY, seconds=30))
+    waiting = asyncio.create_task(client.result(0, "eth_blockNumber"))
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        await consortium.node_down("node-1")
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await waiting
+
+
+async def test_a_partys_manager_that_is_down_fails_the_send(consortium, client, contract):
+    """It is as if nobody had its key; nothing is in the pool; later the same send goes through."""
+    await consortium.privacy_manager_down("node-2")
+    digest = await client.store(0, calldata(KEEP, 1, 7))
+    raw = contract.wallet.sign(contract.to, digest)
+    error = (await client.offer(0, raw, [1]))["error"]
+    assert error["message"] == f"404 status: Recipient not found for key: {client.key(1)}"
+    address = hexed(contract.wallet.address)
+    assert await client.result(0, "eth_getTransactionCount", address, "pending") == "0x1"
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await client.store(1, b"x")
+    await consortium.privacy_manager_up("node-2")
+    sent = (await client.offer(0, raw, [1]))["result"]
+    assert (await client.receipt(1, sent))["logs"]
+
+
+async def test_ones_own_manager_that_is_down_fails_the_send(consortium, client, contract):
+    """The node says so, and takes nothing."""
+    digest = await client.store(0, calldata(KEEP, 1, 7))
+    await consortium.privacy_manager_down("node-1")
+    error = (await client.offer(0, contract.wallet.sign(contract.to, digest), [1]))["error"]
+    assert error["code"] == -32000
+    assert len(consortium.ledger.pool) == 0
+
+
+async def test_a_dropped_response_was_carried_out(consortium, client, contract):
+    """The connection is cut, yet the transaction is mined; the next request is answered."""
+    consortium.drop_response("node-1", "eth_sendRawPrivateTransaction")
+    digest = await client.store(0, calldata(KEEP, 1, 7))
+    raw = contract.wallet.sign(contract.to, digest)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await client.offer(0, raw, [1])
+    address = hexed(contract.wallet.address)
+    consortium.make_block()
+    assert await client.result(0, "eth_getTransactionCount", address, "latest") == "0x2"
+    assert await client.read(0, contract.address, 1) == 7
+
+
+async def test_a_dropped_request_was_not(consortium, client, contract):
+    """The connection is cut, and nothing happened: the same request may come again."""
+    consortium.inject(
+        "node-1", Fault(FaultKind.DROP_REQUEST, "eth_sendRawPrivateTransaction", count=2)
+    )
+    digest = await client.store(0, calldata(KEEP, 1, 7))
+    raw = contract.wallet.sign(contract.to, digest)
+    for _ in range(2):
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await client.offer(0, raw, [1])
+    assert "result" in await client.offer(0, raw, [1])
+
+
+async def test_faults_at_a_privacy_manager(consortium, client):
+    """They are aimed by path; an error is an HTTP status."""
+    consortium.inject("node-1", Fault(FaultKind.ERROR, "/storeraw"), at="tessera")
+    with pytest.raises(AssertionError, match="fault on demand"):
+        await client.store(0, b"x")
+    consortium.drop_response("node-1", "/storeraw", at="tessera")
+    held = len(consortium.member("node-1").node.manager.raw)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await client.store(0, b"x")
+    assert len(consortium.member("node-1").node.manager.raw) == held + 1
+    await client.store(0, b"x")
+
+
+async def test_faults_can_be_forgotten(consortium, client):
+    """After clear_faults all is well."""
+    consortium.drop_response("node-1", count=100)
+    consortium.drop_response("node-1", count=100, at="tessera")
+    consortium.clear_faults()
+    await client.result(0, "eth_blockNumber")
+    await client.store(0, b"x")
+
+
+async def test_a_halted_chain_takes_transactions_and_mines_none(consortium, client):
+    """Reads go on, the head stands still, and it all goes through afterwards."""
+    consortium.halt_blocks()
+    sent = await client.send(Wallet(), b"", CONTRACT)
+    head = await client.result(0, "eth_blockNumber")
+    await asyncio.sleep(0.1)
+    assert await client.result(0, "eth_blockNumber") == head
+    assert await client.result(0, "eth_getTransactionReceipt", sent.hash) is None
+    consortium.resume_blocks()
+    await client.mined(sent)
+
+
+def two_ports() -> tuple[socket.socket, socket.socket]:
+    """Two sockets on neighbouring ports."""
+    while True:
+        first, second = socket.socket(), socket.socket()
+        first.bind(("127.0.0.1", 0))
+        with contextlib.suppress(OSError, OverflowError):
+            second.bind(("127.0.0.1", first.getsockname()[1] + 1))
+            return first, second
+        first.close()
+        second.close()
+
+
+async def test_a_port_that_is_taken(session):
+    """The sandbox says which, and leaves no other open."""
+    first, second = two_ports()
+    base = first.getsockname()[1]
+    first.close()
+    second.listen()
+    with second, pytest.raises(SandboxProblem, match=f"127.0.0.1:{base + 1} cannot be bound"):
+        await Consortium(nodes=2, base_port=base).start()
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await session.get(f"http://127.0.0.1:{base}/")
+
+
+async def test_stopping_does_not_wait_for_idle_connections(session):
+    """A client's keep-alive connection holds nothing up."""
+    consortium = Consortium(nodes=2)
+    await consortium.start()
+    async with session.get(consortium.members[0].tessera.url + "/upcheck") as response:
+        assert response.status == 200
+    async with asyncio.timeout(10):
+        await consortium.stop()
+
+
+async def test_ports_follow_the_base(session):
+    """Node i at base + 2i, its privacy manager at the next."""
+    first, second = two_ports()
+    base = first.getsockname()[1]
+    first.close()
+    second.close()
+    async with Consortium(nodes=1, base_port=base) as consortium:
+        assert consortium.network["nodes"][0]["rpc_url"] == f"http://127.0.0.1:{base}"
+        assert consortium.network["nodes"][0]["tessera_url"] == f"http://127.0.0.1:{base + 1}"

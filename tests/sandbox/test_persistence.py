@@ -1,0 +1,220 @@
+"""What a directory keeps: the same chain and the same private states after any end."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from sandbox_world import CONTRACT, KEEP, Wallet, WireClient, calldata, hexed
+from steelyard.sandbox.consortium import Consortium
+from steelyard.sandbox.errors import SandboxProblem
+
+LOG = "ledger.log"
+
+
+async def fill(directory: Path, values: int = 3):
+    """A consortium with a contract that keeps some values; what its nodes say at the end."""
+    async with (
+        Consortium(nodes=3, block_period=0.02, directory=directory) as consortium,
+        aiohttp.ClientSession() as session,
+    ):
+        client = WireClient(consortium.network, session)
+        wallet = Wallet()
+        sent = await client.mined(await client.send(wallet, b"", CONTRACT))
+        address = sent.receipts[0]["contractAddress"]
+        for key in range(values):
+            sent = await client.mined(
+                await client.send(wallet, bytes.fromhex(address[2:]), calldata(KEEP, key, key + 1))
+            )
+        return wallet, address, sent, await told(client, address, sent)
+
+
+async def told(client: WireClient, address: str, sent):
+    """Everything that a client may ask three nodes."""
+    number = sent.receipts[0]["blockNumber"]
+    return [
+        (
+            await client.result(node, "eth_getBlockByNumber", number, True),
+            await client.result(node, "eth_getTransactionReceipt", sent.hash),
+            await client.result(node, "eth_getCode", address, "latest"),
+            await client.result(node, "eth_getQuorumPayload", hexed(sent.digest)),
+            await client.result(node, "eth_getLogs", {"fromBlock": "0x0"}),
+            [await client.call(node, address, calldata(2, key)) for key in range(3)],
+            [await client.call(node, address, calldata(2, 2), hex(int(number, 16) - 1))],
+        )
+        for node in range(3)
+    ]
+
+
+async def test_a_restart_brings_everything_back(tmp_path):
+    """Hashes, receipts, payloads, logs, states now and before: all nodes say what they said."""
+    wallet, address, sent, before = await fill(tmp_path)
+    async with (
+        Consortium(nodes=3, block_period=0.02, directory=tmp_path) as consortium,
+        aiohttp.ClientSession() as session,
+    ):
+        client = WireClient(consortium.network, session)
+        assert await told(client, address, sent) == before
+        await client.mined(
+            await client.send(wallet, bytes.fromhex(address[2:]), calldata(KEEP, 9, 9))
+        )
+        assert await client.read(1, address, 9) == 9
+
+
+async def test_keys_and_ports_stay(tmp_path):
+    """A restarted consortium has the same network.json."""
+    networks = []
+    for _ in range(2):
+        async with Consortium(nodes=2, directory=tmp_path) as consortium:
+            networks.append(consortium.network)
+    assert networks[0] == networks[1]
+
+
+async def test_a_stored_payload_survives(tmp_path):
+    """Storeraw before the restart, the transaction after it."""
+    wallet = Wallet()
+    async with aiohttp.ClientSession() as session:
+        async with Consortium(nodes=2, block_period=0.02, directory=tmp_path) as consortium:
+            digest = await WireClient(consortium.network, session).store(0, CONTRACT)
+        async with Consortium(nodes=2, block_period=0.02, directory=tmp_path) as consortium:
+            client = WireClient(consortium.network, session)
+            answer = await client.offer(0, wallet.sign(b"", digest), [1])
+            assert (await client.receipt(1, answer["result"]))["status"] == "0x1"
+
+
+@pytest.mark.parametrize("cut", [1, 7, 9, 60])
+async def test_a_torn_last_record_is_dropped(tmp_path, cut):
+    """Whatever part of the last record is missing, the rest stands and goes on."""
+    wallet, address, _, _ = await fill(tmp_path)
+    log = tmp_path / LOG
+    whole = log.read_bytes()
+    with log.open("ab") as file:
+        file.write((1000).to_bytes(4, "big") + b"\1" * (cut - 1))
+    async with (
+        Consortium(nodes=3, block_period=0.02, directory=tmp_path) as consortium,
+        aiohttp.ClientSession() as session,
+    ):
+        client = WireClient(consortium.network, session)
+        assert await client.read(0, address, 2) == 3
+        await client.mined(
+            await client.send(wallet, bytes.fromhex(address[2:]), calldata(KEEP, 9, 9))
+        )
+    assert log.read_bytes().startswith(whole)
+    Consortium(nodes=3, directory=tmp_path)._close_store()  # and it can be read again
+
+
+async def test_every_cut_gives_a_beginning_of_the_chain(tmp_path):
+    """The log cut anywhere after its head replays to a prefix of the blocks, never to others."""
+    await fill(tmp_path, 1)
+    log = tmp_path / LOG
+    whole = log.read_bytes()
+    complete = Consortium(nodes=3, directory=tmp_path)
+    hashes = [block.hash for block in complete.ledger.chain.blocks]
+    complete._close_store()
+    lengths = set()
+    for end in range(0, len(whole) + 1, 37):
+        log.write_bytes(whole[:end])
+        again = Consortium(nodes=3, directory=tmp_path)
+        found = [block.hash for block in again.ledger.chain.blocks]
+        again._close_store()
+        assert found == hashes[: len(found)]
+        lengths.add(len(found))
+    assert len(lengths) > 2
+
+
+async def test_damage_is_an_error(tmp_path):
+    """A flipped bit before the last record is not skipped over."""
+    await fill(tmp_path)
+    log = tmp_path / LOG
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 1
+    log.write_bytes(content)
+    with pytest.raises(SandboxProblem, match=r"damaged at byte|comes out different|unreadable"):
+        Consortium(nodes=3, directory=tmp_path)
+
+
+async def test_a_foreign_file_is_an_error(tmp_path):
+    """A ledger that is none is left alone."""
+    log = tmp_path / LOG
+    log.write_bytes(b"something else entirely, and long enough")
+    with pytest.raises(SandboxProblem, match="is not a sandbox's ledger"):
+        Consortium(nodes=3, directory=tmp_path)
+    assert log.read_bytes() == b"something else entirely, and long enough"
+
+
+async def test_another_shape_is_an_error(tmp_path):
+    """The number of nodes and the chain id are the directory's."""
+    async with Consortium(nodes=2, directory=tmp_path):
+        pass
+    with pytest.raises(SandboxProblem, match="a consortium of 2 nodes with chain id 1337"):
+        Consortium(nodes=3, directory=tmp_path)
+    with pytest.raises(SandboxProblem, match="not of 2 with 7"):
+        Consortium(nodes=2, chain_id=7, directory=tmp_path)
+
+
+async def test_one_at_a_time(tmp_path):
+    """A second sandbox does not share the directory."""
+    async with Consortium(nodes=2, directory=tmp_path):
+        with pytest.raises(SandboxProblem, match="in use by another sandbox"):
+            Consortium(nodes=2, directory=tmp_path)
+
+
+async def test_an_identity_that_is_none(tmp_path):
+    """A damaged consortium.json is named."""
+    (tmp_path / "consortium.json").write_text('{"chain_id": 1337}')
+    with pytest.raises(SandboxProblem, match=r"consortium\.json"):
+        Consortium(nodes=2, directory=tmp_path)
+
+
+async def start_process(directory: Path) -> tuple[asyncio.subprocess.Process, dict]:
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("steelyard")),
+        *("sandbox", "--nodes", "3", "--block-period", "20", "--directory", str(directory)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        async for line in process.stdout:
+            if line.startswith(b"Ready"):
+                break
+    return process, json.loads((directory / "network.json").read_text())
+
+
+async def test_sigkill_loses_nothing_that_was_mined(tmp_path):
+    """Killed again and again while it works: each receipt that was seen stays, hash by hash."""
+    wallet, receipts, address = Wallet(), [], ""
+    for life in range(4):
+        process, network = await start_process(tmp_path)
+        async with aiohttp.ClientSession() as session:
+            client = WireClient(network, session)
+            for receipt in receipts:
+                digest = receipt["transactionHash"]
+                assert await client.result(1, "eth_getTransactionReceipt", digest) == receipt
+                block = await client.result(2, "eth_getBlockByHash", receipt["blockHash"], False)
+                assert digest in block["transactions"]
+            count = await client.result(
+                0, "eth_getTransactionCount", hexed(wallet.address), "latest"
+            )
+            wallet.nonce = int(count, 16)
+            if life == 0:
+                sent = await client.mined(await client.send(wallet, b"", CONTRACT))
+                address = sent.receipts[0]["contractAddress"]
+                receipts.append(sent.receipts[1])
+            for key in range(life * 3):
+                assert await client.read(1, address, key) == key + 1
+            for key in range(life * 3, life * 3 + 3):
+                sent = await client.mined(
+                    await client.send(
+                        wallet, bytes.fromhex(address[2:]), calldata(KEEP, key, key + 1)
+                    )
+                )
+                receipts.append(sent.receipts[1])
+            await client.send(wallet, bytes.fromhex(address[2:]), calldata(KEEP, 1000 + life, 1))
+            process.send_signal(signal.SIGKILL)
+            assert await process.wait() == -signal.SIGKILL
+    assert len(receipts) == 13
+    assert ((tmp_path / LOG).stat().st_mode & 0o777) == 0o600
