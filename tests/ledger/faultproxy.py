@@ -5,7 +5,7 @@ It lets the same fault tests run before the sandbox and before the real engines.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ class FaultProxy:
     url: str = ""
     _lose_answers: dict[str, int] = field(default_factory=dict)
     _lose_requests: dict[str, int] = field(default_factory=dict)
+    _plans: dict[str, list[str | None]] = field(default_factory=dict)
     _hold: dict[str, asyncio.Event] = field(default_factory=dict)
     _change: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     _runner: web.ServerRunner | None = None
@@ -48,6 +49,10 @@ class FaultProxy:
         """Cut the connection of the next calls before the node hears of them."""
         self._lose_requests[method] = count
 
+    def follow(self, method: str, plan: Sequence[str | None]) -> None:
+        """What happens to the next calls, one after the other: lose "request", "answer" or None."""
+        self._plans[method] = list(plan)
+
     def hold(self, method: str) -> asyncio.Event:
         """Pass calls on when the event is set, and not before."""
         return self._hold.setdefault(method, asyncio.Event())
@@ -65,14 +70,15 @@ class FaultProxy:
         call = json.loads(body)
         method = call["method"]
         self.seen.append((method, call["params"]))
-        if _due(self._lose_requests, method):
+        step = self._plans[method].pop(0) if self._plans.get(method) else None
+        if _due(self._lose_requests, method) or step == "request":
             return _cut(request)
         if method in self._hold:
             await self._hold[method].wait()
         headers = {"Content-Type": "application/json"}
         async with self._session.post(self.target, data=body, headers=headers) as response:
             answer = await response.read()
-        if _due(self._lose_answers, method):
+        if _due(self._lose_answers, method) or step == "answer":
             return _cut(request)
         if method in self._change:
             document = json.loads(answer)

@@ -7,6 +7,9 @@ from dataclasses import replace
 import aiohttp
 import pytest
 from builders import ticket, tickets, until
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from steelyard.ledger import contract
 from steelyard.ledger.errors import NodeUnavailable, PartyUnreachable, TransactionPending
@@ -225,6 +228,49 @@ async def test_a_cancelled_caller_leaves_no_hole(moment, session, ledger, proxie
     outcomes = await ledger.register(proxied, [ticket(1), ticket(2)])
     assert all(one.receipt for one in outcomes)
     assert await ledger.count(proxied.view, ANYTHING) == 3
+
+
+steps = st.lists(st.sampled_from([None, None, "request", "answer"]), max_size=6)
+plans = st.tuples(
+    st.fixed_dictionaries({SEND: steps, "eth_getTransactionByHash": steps, "eth_call": steps}),
+    st.sets(st.integers(0, 5), max_size=3),  # which callers are cancelled
+    st.floats(0, 0.1),  # and when, in seconds
+)
+
+
+async def test_any_mixture_of_faults_registers_once(session, ledger, proxied, proxy, customer_view):
+    """Whatever is lost and whoever is cancelled, a repeat registers all, each once, without gap."""
+    drawn = []
+
+    @hypothesis_settings(max_examples=12, deadline=None, database=None)
+    @given(plans)
+    def collect(plan):
+        drawn.append(plan)
+
+    collect()
+    node = node_of(session, proxied)
+    address = address_of(proxied.key)
+    for number, (faults, cancelled, moment) in enumerate(drawn):
+        batch = tickets(6, f"round-{number}")
+        for method, plan in faults.items():
+            proxy.follow(method, plan)
+        callers = [asyncio.create_task(ledger.register(proxied, [one])) for one in batch]
+        await asyncio.sleep(moment)
+        for at in cancelled:
+            callers[at].cancel()
+        for result in await asyncio.gather(*callers, return_exceptions=True):
+            assert isinstance(result, list | NodeUnavailable | asyncio.CancelledError), result
+
+        for method in faults:
+            proxy.follow(method, [])
+        again = await ledger.register(proxied, batch)
+        assert all(one.receipt for one in again)
+        assert await ledger.count(customer_view, ANYTHING) == 6 * (number + 1)
+    await ledger.close()
+    pending = await node.transaction_count(address, "pending")
+    (outcome,) = await ledger.register(proxied, [ticket(-1)])
+    assert outcome.created
+    assert await node.transaction_count(address, "latest") == pending + 1
 
 
 async def test_closing_waits_for_what_is_being_handed_over(session, settings, proxied, proxy):

@@ -57,5 +57,5 @@ class LedgerSettings(Section):
         100, gt=0, le=200, description="Tickets in one private transaction at most."
     )
     max_in_flight: int = Field(
-        16, gt=0, le=64, description="Transactions of one key that wait for a block at most."
+        32, gt=0, le=256, description="Transactions of one key that wait for a block at most."
     )
