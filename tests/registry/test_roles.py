@@ -144,7 +144,7 @@ async def token_of(api: Api, world: World, actor: str) -> str:
     return await api.token(f"{kind}@{letter}.test")
 
 
-@pytest.mark.parametrize(("method", "path", "body", "expected"), cases())
+@pytest.mark.parametrize(("method", "path", "body", "expected"), list(cases()))
 async def test_each_role_gets_what_the_table_says(
     api: Api, world: World, method: str, path: str, body: Any, expected: dict[str, int]
 ) -> None:

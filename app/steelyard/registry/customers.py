@@ -133,7 +133,7 @@ async def _free_admin_node(session: AsyncSession) -> Node:
         .where(Node.role == NodeRole.ADMIN, Node.customer_id.is_(None))
         .order_by(Node.name)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update()  # wait rather than skip: who holds it may yet give it back
     )
     if node is None:
         raise NoFreeNode("A customer needs an admin node of its own.")

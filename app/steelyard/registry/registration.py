@@ -150,7 +150,7 @@ class StationRegistrar:
             customer = await session.scalar(
                 select(Customer)
                 .where(Customer.id == customer_id, Customer.deleted_at.is_(None))
-                .with_for_update(read=True)
+                .with_for_update()  # one reservation of a customer after the other
             )
             if customer is None:
                 raise unknown("customer_id", "customer")
@@ -209,7 +209,7 @@ class StationRegistrar:
             )
             .order_by(Node.customer_id.is_(None), Node.name)
             .limit(1)
-            .with_for_update(skip_locked=True)
+            .with_for_update()  # wait rather than skip: who holds a node may yet give it back
         )
         if node is None:
             raise NoFreeNode("A station needs a station node of its own.")
