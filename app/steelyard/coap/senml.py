@@ -139,8 +139,8 @@ class _Reader:
 
     def _rebase(self, base: _Base) -> None:
         version = self._record.get(_BASE_VERSION, VERSION)
-        if isinstance(version, bool) or version != VERSION:
-            raise self._wrong(_BASE_VERSION, f"must be {VERSION}")
+        if type(version) is not int or not 1 <= version <= VERSION:
+            raise self._wrong(_BASE_VERSION, f"must be an integer from 1 to {VERSION}")
         name, unit = self._text(_BASE_NAME), self._text(_BASE_UNIT)
         moment, value = self._number(_BASE_TIME), self._number(_BASE_VALUE)
         base.name = base.name if name is None else name
@@ -155,8 +155,8 @@ class _Reader:
             raise InvalidPayload(f"record {self._index}: must have one of v, vs, vb and vd")
         label = given[0]
         value = self._record[label]
-        if label == _VALUE:
-            number = self._number(_VALUE) or 0
+        number = self._number(_VALUE)
+        if number is not None:
             return self._bounded(_VALUE, base.value + number)
         wanted, word = {
             _TEXT: (str, "a text"),
