@@ -10,7 +10,8 @@ import structlog
 def configure_logging(level: str = "info", stream: TextIO | None = None) -> None:
     """Send structlog and the libraries' logging as JSON lines to `stream` (standard error).
 
-    Tracebacks go without local variables: those may hold secrets.
+    `level` is that of our own lines; libraries are heard from warnings on. Tracebacks go without
+    local variables: those may hold secrets.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
@@ -37,7 +38,6 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(number)
-    # These repeat on INFO what our own lines say, with URLs that may carry a query.
-    for noisy in ("aiohttp.access", "asyncio", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Below a warning, libraries log what must not be there: a database driver its parameters.
+    root.setLevel(max(number, logging.WARNING))
+    logging.getLogger("steelyard").setLevel(number)
