@@ -8,7 +8,7 @@ import pytest
 from builders import ticket
 
 from steelyard.errors import ConfigurationError
-from steelyard.ledger.cli import read_receipt
+from steelyard.ledger.cli import read_claim
 
 RECEIPT = {"ticketID": "a-1", "transactionHash": "0x" + 64 * "a", "blockNumber": 3}
 
@@ -44,21 +44,23 @@ async def test_a_good_receipt_is_proved_in_words(tmp_path, ledger, writer, custo
     assert "FAILS" not in output
     assert "Not proved by this:" in output
     assert "has none to compare" in output
+    assert "came from the file" not in output
 
 
 async def test_a_proof_document_is_compared_with_its_ticket(tmp_path, ledger, writer):
-    """An object with receipt and ticket compares both; an altered ticket has status 1."""
+    """The tickets API's document compares its ticket; an altered one has status 1."""
     (outcome,) = await ledger.register(writer, [ticket()])
     receipt = outcome.receipt.model_dump(mode="json")
     altered = ticket().as_json() | {"vehicle": "other"}
-    common = ("--node", writer.view.node.rpc_url, "--contract", writer.view.address)
+    claim = receipt | {"contractAddress": writer.view.address, "holds": True, "checks": []}
     for document, expected in ((ticket().as_json(), 0), (altered, 1)):
         file = tmp_path / "proof.json"
-        file.write_text(json.dumps({"receipt": receipt, "ticket": document}))
-        status, output, _ = await run(str(file), *common)
+        file.write_text(json.dumps(claim | {"ticket": document}))
+        status, output, _ = await run(str(file), "--node", writer.view.node.rpc_url)
         assert status == expected
         assert ("NOT proved: 1 of" in output) == bool(expected)
         assert "has none to compare" not in output
+        assert "its address came from the file" in output
 
 
 async def test_a_dead_node_is_one_line(tmp_path):
@@ -84,8 +86,9 @@ async def test_a_dead_node_is_one_line(tmp_path):
         (json.dumps(RECEIPT | {"blockNumber": -1}).encode(), "blockNumber"),
         (json.dumps(RECEIPT | {"blockNumber": 1.5}).encode(), "blockNumber"),
         (json.dumps(RECEIPT | {"transactionHash": "0x12"}).encode(), "transactionHash"),
-        (json.dumps({"receipt": RECEIPT, "ticket": {}}).encode(), "ticketID"),
-        (json.dumps({"receipt": 7}).encode(), "receipt.json"),
+        (json.dumps(RECEIPT | {"ticket": {}}).encode(), "ticketID"),
+        (json.dumps(RECEIPT | {"ticket": 7}).encode(), "the ticket"),
+        (b"[" * 200_000, "is not JSON"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, content, message):
@@ -93,11 +96,20 @@ def test_a_bad_file_is_named(tmp_path, content, message):
     file = tmp_path / "receipt.json"
     file.write_bytes(content)
     with pytest.raises(ConfigurationError, match=message) as caught:
-        read_receipt(file)
+        read_claim(file)
     assert str(file) in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path):
     """A file that is not there is said to be so."""
     with pytest.raises(ConfigurationError, match="No such file"):
-        read_receipt(tmp_path / "none.json")
+        read_claim(tmp_path / "none.json")
+
+
+async def test_a_contract_must_be_named(tmp_path):
+    """Without an address, given or in the file, the usage is explained."""
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(RECEIPT))
+    status, _, errors = await run(str(file), "--node", "http://127.0.0.1:9")
+    assert status == 2
+    assert "--contract is missing" in errors
