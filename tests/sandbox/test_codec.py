@@ -5,7 +5,7 @@ import json
 import pytest
 import rlp as reference
 from eth_hash.auto import keccak
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox_world import Wallet
@@ -152,12 +152,14 @@ def node_methods():
 NAMES = sorted(methods().table)
 
 
+@settings(max_examples=400)
 @given(name=st.sampled_from(NAMES), params=st.lists(json_values, max_size=4))
 def test_any_arguments_give_an_answer_or_an_error(node_methods, name, params):
     """No method falls over, whatever it is called with."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": name, "params": params}).encode()
     reply = json.loads(answer(node_methods, body))
     assert ("result" in reply) is not ("error" in reply)
+    assert reply.get("error", {}).get("message") != "method handler crashed"
 
 
 @given(st.binary(max_size=200))

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from eth_hash.auto import keccak
+from structlog import get_logger
 
 from steelyard.sandbox.chain import Block
 from steelyard.sandbox.endpoint import Endpoint
@@ -27,6 +28,7 @@ from steelyard.sandbox.privacy import PrivacyManager
 from steelyard.sandbox.privacy_server import BODY_LIMIT, privacy_handler
 from steelyard.sandbox.store import LedgerStore
 
+logger = get_logger(__name__)
 HOST = "127.0.0.1"  # neither engine asks who calls: nothing here may be reached from elsewhere
 
 
@@ -230,19 +232,23 @@ class Consortium:
 
     async def node_down(self, name: str) -> None:
         """Let a node refuse connections, and cut those that are open; the others go on."""
+        logger.info("node down", node=name)
         await self.member(name).rpc.stop()
 
     async def node_up(self, name: str) -> None:
         """Let a node answer again, on its old port and with the blocks made meanwhile."""
+        logger.info("node up", node=name)
         await self.member(name).rpc.start()
 
     async def privacy_manager_down(self, name: str) -> None:
         """Let a privacy manager refuse connections, also those of other managers."""
+        logger.info("privacy manager down", node=name)
         self.member(name).node.manager.up = False
         await self.member(name).tessera.stop()
 
     async def privacy_manager_up(self, name: str) -> None:
         """Let a privacy manager answer again, on its old port, with what it held."""
+        logger.info("privacy manager up", node=name)
         await self.member(name).tessera.start()
         self.member(name).node.manager.up = True
 

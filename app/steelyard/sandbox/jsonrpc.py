@@ -3,8 +3,12 @@
 import json
 from typing import Any
 
-from steelyard.sandbox.errors import RpcError, invalid_params
+from structlog import get_logger
+
+from steelyard.sandbox.errors import RpcError, invalid_params, server_error
 from steelyard.sandbox.methods import NodeMethods
+
+logger = get_logger(__name__)
 
 
 def answer(methods: NodeMethods, body: bytes) -> bytes:
@@ -56,6 +60,10 @@ def _answer_one(methods: NodeMethods, request: Any) -> dict[str, Any] | None:
         result = _call(methods, request["method"], request.get("params"))
     except RpcError as error:
         reply = _failure(identifier, error)
+    except Exception as error:  # noqa: BLE001 - geth survives a crash in a method, in these words
+        crash = repr(error)
+        logger.error("method handler crashed", method=request["method"], error=crash)  # noqa: TRY400 - a line, no traceback
+        reply = _failure(identifier, server_error("method handler crashed"))
     else:
         reply = {"jsonrpc": "2.0", "id": identifier, "result": result}
     # A notification is carried out as well; it only gets no answer.
