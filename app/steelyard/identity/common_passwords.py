@@ -4,6 +4,8 @@ Shorter words matter too, because people reach the least length by repeating the
 digits: a password is common when nothing but a common word is left without its digits and signs.
 """
 
+import string
+
 _WORDS = frozenset(
     """
     password passwort passwd senha palavra contrasena motdepasse administrator administrador
@@ -32,14 +34,15 @@ _SEQUENCES = (
 _LEET = str.maketrans("013457@$!", "oleastasi")
 _MAX_PERIOD = 4
 _MAX_WORDS = 3
-_MAX_ORNAMENTS = 6  # with more digits and signs than that it is no longer the word that is guessed
+_ORNAMENTS = string.digits + string.punctuation + " "
+_MAX_ORNAMENTS = 8  # with more digits and signs than that it is no longer the word that is guessed
 
 
 def is_common(folded: str) -> bool:
     """Whether a case-folded password is one of the first that are tried."""
     if any(folded in sequence for sequence in _SEQUENCES) or _repeats(folded, _MAX_PERIOD):
         return True
-    spellings = (_letters(folded), _letters(folded.translate(_LEET)))
+    spellings = (_letters(folded), _letters(folded.strip(_ORNAMENTS).translate(_LEET)))
     return any(
         _joins(letters, _MAX_WORDS)
         for letters in spellings

@@ -1,6 +1,7 @@
 """Passwords: Argon2id hashes (RFC 9106) and the rules of NIST SP 800-63B."""
 
 import asyncio
+import secrets
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -56,14 +57,14 @@ class PasswordHasher:
         self._room = settings.hashing_concurrency + settings.hashing_queue
         self._waiting = 0
         # An unknown user costs the same verification as a known one.
-        self._dummy = self._hasher.hash("no one has this password")
+        self._dummy = self._hasher.hash(secrets.token_bytes(32))
 
     async def hash(self, password: str) -> str:
         """The hash to store. The rules are not checked here (`check_password`)."""
         return await self._run(self._hash, password)
 
     async def verify(self, stored: str | None, password: str) -> Verification:
-        """Compare with a stored hash; None (no such user) takes as long and never matches."""
+        """Compare with a stored hash; none (no such user) takes as long and never matches."""
         return await self._run(self._verify, stored, password)
 
     def close(self) -> None:
@@ -91,7 +92,7 @@ class PasswordHasher:
             self._hasher.verify(stored or self._dummy, normalise(password))
         except (VerificationError, InvalidHashError):
             return Verification(matches=False)
-        if stored is None:
+        if not stored:
             return Verification(matches=False)
         if self._hasher.check_needs_rehash(stored):
             return Verification(matches=True, new_hash=self._hash(password))

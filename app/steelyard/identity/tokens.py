@@ -19,6 +19,7 @@ from steelyard.store.models import Role
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - the header's value, no secret
 _MAX_LENGTH = 4096
+_LAST_SECOND = 253_402_300_799  # the end of the year 9999
 _REQUIRED = ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "role", "epoch"]
 
 
@@ -29,11 +30,11 @@ class _Claims(BaseModel):
 
     sub: str = Field(min_length=1, max_length=64)
     jti: str = Field(min_length=1, max_length=64)
-    exp: int
+    exp: int = Field(ge=0, le=_LAST_SECOND)
     role: Role = Field(strict=False)
     customer: str | None = None
     station: str | None = None
-    epoch: int
+    epoch: int = Field(ge=0)
     sid: str | None = None
 
 
