@@ -115,7 +115,8 @@ def read_records(stream: BinaryIO, head: Head) -> Iterator[Record | TornTail]:
 def _read_record(data: bytes, head: Head, *, is_tail: bool) -> Record | TornTail:
     number = head.sequence + 1
     torn = TornTail(head, len(data))
-    if is_tail and (len(data) < _FRAME.size or not any(data)):
+    # Some file systems extend the file first: what was not written reads as zeros.
+    if is_tail and len(data.rstrip(b"\0")) < _FRAME.size:
         return torn
     length, sequence, before = _FRAME.unpack_from(data)
     if sequence != number:
@@ -131,7 +132,6 @@ def _read_record(data: bytes, head: Head, *, is_tail: bool) -> Record | TornTail
         return torn
     digest = data[end - HASH_BYTES : end]
     if hashlib.sha256(data[: end - HASH_BYTES]).digest() != digest:
-        # Some file systems extend the file first: the part that was not written reads as zeros.
         if is_tail and len(data) == end and not any(digest):
             return torn
         raise AlibiDamaged(f"record {number}: was altered")
