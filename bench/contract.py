@@ -42,7 +42,7 @@ MONTH = 30 * DAY
 STATE_SAMPLE = 20_000  # the dump of more would not fit into memory
 # The most that an indexed call's gas may grow by, from the smallest station to the largest.
 PAGE_FACTOR = 1.10
-COUNT_FACTOR = 3.0
+COUNT_FACTOR = 2.0
 
 
 class Traffic:

@@ -176,7 +176,11 @@ def filter_tuple(wanted: TicketFilter, *, newest_first: bool = False) -> tuple[A
 
 
 class Station:
-    """A deployed contract. Calls raise ContractError where the contract reverts."""
+    """A deployed contract. Calls raise ContractError where the contract reverts.
+
+    pyrevm 0.3.7 counts gas as Berlin does, except for refunds, but runs younger instructions too,
+    whatever spec it is given: test_artefact.py looks for those in the code.
+    """
 
     def __init__(self, evm: pyrevm.EVM | None = None, address: str | None = None) -> None:
         self.evm = evm or pyrevm.EVM(spec_id="BERLIN", gas_limit=GAS_LIMIT)

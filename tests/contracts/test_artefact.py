@@ -45,6 +45,27 @@ def test_the_code_fits_without_raising_a_limit():
     assert artefact["settings"]["metadata"] == {"bytecodeHash": "none", "appendCBOR": False}
 
 
+def test_the_code_keeps_to_berlin():
+    """No instruction is younger than GoQuorum's EVM. (pyrevm runs later ones whatever it is told.)"""
+    younger = {
+        0x48: "BASEFEE",
+        0x49: "BLOBHASH",
+        0x4A: "BLOBBASEFEE",
+        0x5C: "TLOAD",
+        0x5D: "TSTORE",
+        0x5E: "MCOPY",
+        0x5F: "PUSH0",
+    }
+    for name in ("bytecode", "deployedBytecode"):
+        code = bytes.fromhex(load_artefact()[name][2:])
+        at, found = 0, set()
+        while at < len(code):
+            if code[at] in younger:
+                found.add(younger[code[at]])
+            at += 1 + (code[at] - 0x5F if 0x60 <= code[at] <= 0x7F else 0)
+        assert found == set(), name
+
+
 def test_the_deployed_code_is_the_artefacts():
     """A party can compare eth_getCode with the artefact: nothing in the code is a station's own."""
     station = Station()
