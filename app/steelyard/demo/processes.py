@@ -99,8 +99,10 @@ class Processes:
 
 def run_command(command: Command) -> None:
     """In the child: become `steelyard ARGUMENTS`."""
-    # When the parent goes, even by SIGKILL, its processes go as well.
+    # When the demo goes, even by SIGKILL, the fork server sees the end of a pipe and goes, and with
+    # it, by this signal, all processes. They must not hold that pipe's other end open themselves.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.setsid()
     _redirect(command.log)
     os.environ.update(command.environment)
