@@ -99,7 +99,9 @@ library Records {
             t.cells = new Cell[](count);
             for (uint256 i; i < count; ++i) {
                 (uint256 serial, int256 weight) = cellOf(self, index, layout, i);
-                t.cells[i] = Cell(self.texts[serial], int64(weight));
+                Cell memory cell = t.cells[i];
+                cell.serial = self.texts[serial];
+                cell.weight = int64(weight);
             }
             entry.index = uint64(index);
             entry.blockNumber = uint40(header >> BLOCK);

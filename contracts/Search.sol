@@ -46,15 +46,14 @@ library Search {
         }
         TimeIndex.Walk memory walk = _walk(book, f, plan.scale, cursor);
         if (walk.low == walk.high) return (page, 0);
-        page = new Entry[](limit < walk.high - walk.low ? limit : walk.high - walk.low);
-        uint256 found;
+        if (limit > walk.high - walk.low) limit = walk.high - walk.low;
+        page = _room(limit);
         uint256 last;
-        for (uint256 scanned; walk.low < walk.high && found < page.length && scanned < MAX_SCAN; ++scanned) {
+        for (uint256 scanned; walk.low < walk.high && page.length < limit && scanned < MAX_SCAN; ++scanned) {
             if (scanned != 0 && gasleft() < _reserve()) break;
             last = book.forest.step(walk);
-            if (plan.onlyRange || _matches(book, f, plan, last)) page[found++] = book.load(last);
+            if (plan.onlyRange || _matches(book, f, plan, last)) _push(page, book.load(last));
         }
-        assembly ("memory-safe") { mstore(page, found) }
         if (walk.low < walk.high) next = _key(book, last);
     }
 
@@ -167,6 +166,22 @@ library Search {
             }
             return false;
         }
+    }
+
+    /// An empty page with room for some entries; `new` would fill it with empty tickets first.
+    function _room(uint256 most) private pure returns (Entry[] memory page) {
+        assembly ("memory-safe") {
+            page := mload(0x40)
+            mstore(page, 0)
+            mstore(0x40, add(page, shl(5, add(most, 1))))
+        }
+    }
+
+    /// Puts an entry on a page that has room for it.
+    function _push(Entry[] memory page, Entry memory entry) private pure {
+        uint256 found = page.length;
+        assembly ("memory-safe") { mstore(page, add(found, 1)) }
+        page[found] = entry;
     }
 
     /// The cursor of a ticket.

@@ -46,7 +46,7 @@ def test_the_code_fits_without_raising_a_limit():
 
 
 def test_the_code_keeps_to_berlin():
-    """No instruction is younger than GoQuorum's EVM. (pyrevm runs later ones whatever it is told.)"""
+    """No instruction is younger than GoQuorum's EVM; pyrevm runs such whatever it is told."""
     younger = {
         0x48: "BASEFEE",
         0x49: "BLOBHASH",
