@@ -46,7 +46,7 @@ def read_network(path: Path) -> tuple[str, list[NodeEntry]]:
     document = json.loads(path.read_text("utf-8"))
     members = ("name", "rpc_url", "tessera_url", "tessera_public_key")
     nodes = [NodeEntry(*(node[member] for member in members)) for node in document["nodes"]]
-    return str(document["engine"]), nodes
+    return str(document.get("engine", "quorum")), nodes
 
 
 async def register_all(api: ApiClient, plan: Plan, nodes: list[NodeEntry]) -> Registered:
