@@ -102,6 +102,7 @@ class Bench:
         self,
         credentials: Credentials | None = None,
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         limits: ServerLimits | None = None,
     ) -> CoapServer:
@@ -111,7 +112,7 @@ class Bench:
         site.add_resource(["who"], WhoAmI())
         server = await create_coap_server(
             site,
-            ("127.0.0.1", port),
+            (host, port),
             credentials or self.pki.credentials("SB-1"),
             limits=limits,
             counters=counters,

@@ -1,18 +1,23 @@
 """A cell and its SmartBox speak to each other over real loopback sockets."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 
 import pytest
 from aiocoap import CHANGED, GET, PUT, Message
+from aiocoap.error import LibraryShutdown
+from aiocoap.resource import Resource
 from coap_harness import Bench, Raw, sample_request, until
 
+from steelyard.coap.client import ChannelLost, ClientTimes
 from steelyard.coap.credentials import Credentials
 from steelyard.coap.errors import CredentialUnusable
 from steelyard.coap.records import split_records
 from steelyard.coap.senml import Sample
 from steelyard.coap.server import ServerLimits
+from steelyard.pki.profiles import smartbox_profile
 
 HANDSHAKE, CHANGE_CIPHER_SPEC = 22, 20
 MESSAGES = {
@@ -342,6 +347,76 @@ async def test_credentials_are_checked_at_the_start(bench: Bench) -> None:
             await bench.client(Credentials(**files))
         with pytest.raises(CredentialUnusable, match=sentence):
             await bench.server(Credentials(**files))
+
+
+async def test_files_that_go_away_are_named(bench: Bench) -> None:
+    """A client whose files vanish before its handshake tells which one is missing."""
+    files = bench.pki.credentials("LC-1")
+    own = Credentials(bench.directory / "c.pem", files.private_key, files.authority)
+    own.certificate.write_bytes(files.certificate.read_bytes())
+    server, client = await bench.server(), await bench.client(own)
+    own.certificate.unlink()
+    with pytest.raises(ChannelLost, match=r"c\.pem: No such file") as caught:
+        await client.request(sample_request(server)).response
+    assert isinstance(caught.value.problem, CredentialUnusable)
+    own.certificate.write_bytes(files.certificate.read_bytes())
+    assert (await client.request(sample_request(server)).response).code == CHANGED
+
+
+async def test_handler_ends_with_its_session(bench: Bench) -> None:
+    """A handler that is still at work when its peer goes is cancelled, and answers nobody."""
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    class Slow(Resource):
+        async def render_get(self, request: Message) -> Message:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+            return Message()
+
+    server, client = await bench.server(), await bench.client()
+    server.context.serversite.add_resource(["slow"], Slow())
+    host, port = server.address
+    request = client.request(Message(code=GET, uri=f"coaps://{host}:{port}/slow"))
+    await started.wait()
+    await client.shutdown()
+    await ended.wait()
+    with pytest.raises(LibraryShutdown):
+        await request.response
+
+
+async def test_slow_answers_come_separately(bench: Bench) -> None:
+    """An answer that takes longer than the silence timer allows is waited for: it was ACKed."""
+
+    class Slow(Resource):
+        async def render_get(self, request: Message) -> Message:
+            await asyncio.sleep(0.4)
+            return Message(payload=b"at last")
+
+    server = await bench.server()
+    client = await bench.client(times=ClientTimes(silence=0.2))
+    server.context.serversite.add_resource(["slow"], Slow())
+    host, port = server.address
+    request = client.request(Message(code=GET, uri=f"coaps://{host}:{port}/slow"))
+    assert (await request.response).payload == b"at last"
+    assert client.counters.reconnects == 0
+
+
+async def test_ipv6(bench: Bench) -> None:
+    """The same over IPv6, the address in the certificate."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        pytest.skip(f"no IPv6 loopback: {error}")
+    credentials = bench.pki.special("six", smartbox_profile("SB-6", ["::1"]))
+    server = await bench.server(credentials, host="::1")
+    client = await bench.client()
+    uri = f"coaps://[::1]:{server.address[1]}/who"
+    answer = await client.request(Message(code=GET, uri=uri)).response
+    assert answer.payload == b"LC-1"
 
 
 def test_client_imports_nothing_heavy() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from aiocoap import Context, Message
-from aiocoap.error import ResolutionError, UnparsableMessage
+from aiocoap.error import NetworkError, ResolutionError, UnparsableMessage
 from aiocoap.interfaces import EndpointAddress, MessageInterface
 from aiocoap.numbers import COAPS_PORT
 from aiocoap.numbers.constants import MAX_REGULAR_BLOCK_SIZE_EXP, TransportTuning
@@ -22,6 +22,19 @@ from steelyard.coap.counters import TransportCounters
 from steelyard.coap.identity import PeerIdentity
 
 AIOCOAP_VERSION = "0.4.17"
+
+
+class ChannelLost(NetworkError):  # type: ignore[misc] # aiocoap has no types
+    """The way to the peer is gone; `problem` (also its `__cause__`) says why."""
+
+    def __init__(self, problem: Exception) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.__cause__ = problem
+
+    def __str__(self) -> str:
+        # aiocoap's own would name the class only.
+        return str(self.problem)
 
 
 class Tuning(TransportTuning):  # type: ignore[misc] # aiocoap has no types
@@ -126,7 +139,7 @@ class DtlsInterface(MessageInterface):  # type: ignore[misc] # aiocoap has no ty
         """The channel is gone, and with it what was under way on it."""
         remote = self._remotes.pop(channel, None)
         if remote is not None and self.closer is not None:
-            self._manager.dispatch_error(problem, remote)
+            self._manager.dispatch_error(ChannelLost(problem), remote)
 
     def send(self, message: Message) -> None:
         """Send a message of aiocoap's; on a server's channel that is gone it is dropped."""

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from aiocoap import Message
 
-from steelyard.coap.bridge import Channel, new_context, plug_in
+from steelyard.coap.bridge import Channel, ChannelLost, new_context, plug_in
 from steelyard.coap.counters import TransportCounters
 from steelyard.coap.credentials import Credentials
 from steelyard.coap.link import ClientTimes, Link
 
-__all__ = ["ClientTimes", "CoapClient", "create_coap_client"]
+__all__ = ["ChannelLost", "ClientTimes", "CoapClient", "create_coap_client"]
 
 
 class CoapClient:
@@ -40,8 +40,9 @@ class CoapClient:
     def request(self, message: Message, *, handle_blockwise: bool = True):  # type: ignore[no-untyped-def] # noqa: ANN201 -- aiocoap's Request
         """Send a request to its coaps:// URI; await `.response` of what this returns.
 
-        That raises aiocoap.error.NetworkError when the handshake is refused (its `__cause__` is
-        a HandshakeRefused) or no answer comes for about 90 s.
+        That raises aiocoap.error.NetworkError: a ChannelLost, whose `problem` tells, when the
+        handshake is refused or the files are not usable; another when no answer comes for about
+        90 s or the host is not known.
         """
         return self.context.request(message, handle_blockwise=handle_blockwise)
 

@@ -90,8 +90,13 @@ class Credentials:
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
         context.set_verify_depth(2)
-        self._load_own(context)
-        self._load_trust(context)
+        try:
+            self._load_own(context)
+            self._load_trust(context)
+        except (SSL.Error, crypto.Error):
+            raise CredentialUnusable(
+                f"{self.certificate}, {self.authority}: OpenSSL does not take them"
+            ) from None
         return context
 
     def _load_own(self, context: SSL.Context) -> None:
