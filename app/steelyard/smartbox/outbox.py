@@ -4,7 +4,7 @@ SQLite with a write-ahead log and synchronous=FULL. The log is flushed at every 
 one fsync where a rollback journal needs three (an SD card's life and latency), and `status`,
 `receipts` and `refused` read while the SmartBox writes.
 
-States: `queued` (never left the box), `sending` (sent at least once, the outcome is not known),
+States: `queued` (never left the box), `sending` (tried at least once, the outcome is not known),
 `registered` (with its receipt), `refused` (set aside with the platform's reason).
 """
 
