@@ -10,7 +10,7 @@ WORKERS ?= 2
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 EXTRAS := platform smartbox loadcell sandbox infra demo dev
 
-.PHONY: help demo test test-engine lint format bench-contract lock contract clean
+.PHONY: help demo test test-engine lint format bench-contract docs lock contract clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s $$'\t'
@@ -39,6 +39,9 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 
 bench-contract: $(VENV)/.dev ## Print the contract's gas and time at 1,000, 100,000 and 1,000,000 tickets (minutes)
 	$(BIN)/python bench/contract.py $(ARGS)
+
+docs: $(VENV)/.dev ## Write docs/reference from the code
+	$(BIN)/python scripts/reference.py
 
 contract: ## Compile the contract and write the artefact that is committed
 	@scripts/system-packages lint

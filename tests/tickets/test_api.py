@@ -340,7 +340,7 @@ async def test_a_bad_query_names_the_parameter(world: World, query: str, field: 
 async def test_a_bad_cursor_is_refused(world: World) -> None:
     """A cursor that is not ours is a 422, not an empty page."""
     status, problem = await world.ask("user a", "GET", "/v1/tickets?cursor=abc")
-    assert (status, problem["type"]) == (422, "urn:steelyard:problem:cursor-invalid")
+    assert (status, problem["type"]) == (422, "urn:steelyard:problem:bad-cursor")
 
 
 @pytest.mark.parametrize(

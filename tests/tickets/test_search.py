@@ -11,8 +11,8 @@ from steelyard.ledger.errors import NodeUnavailable
 from steelyard.ledger.protocol import ContractView, Entry, NodeRef
 from steelyard.ticket import CellWeight, Ticket, TicketFilter
 from steelyard.tickets.cursor import Place
-from steelyard.tickets.errors import CursorInvalid
 from steelyard.tickets.search import SearchLimits, Source, TicketSearch
+from steelyard.web.errors import BadCursor
 
 NODE = NodeRef("admin", "http://127.0.0.1:1", "http://127.0.0.1:2", "admin-key")
 
@@ -138,7 +138,7 @@ def test_a_foreign_cursor_is_refused(text: str) -> None:
     """Whatever is no cursor of ours is refused with one error, never with a traceback."""
     try:
         place = Place.decode(text, newest_first=False)
-    except CursorInvalid:
+    except BadCursor:
         return
     assert Place.decode(place.encode(newest_first=False), newest_first=False) == place
 
@@ -146,5 +146,5 @@ def test_a_foreign_cursor_is_refused(text: str) -> None:
 def test_a_cursor_keeps_its_direction() -> None:
     """A cursor of the one order is refused in the other, where it would skip tickets."""
     text = Place(1, "s", 1).encode(newest_first=True)
-    with pytest.raises(CursorInvalid, match="other order"):
+    with pytest.raises(BadCursor, match="other order"):
         Place.decode(text, newest_first=False)

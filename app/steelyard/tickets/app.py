@@ -74,18 +74,17 @@ def build(
 
 def build_from(configuration: Configuration) -> web.Application:
     """The application as configured. Call it inside of the event loop that will run it."""
+    database = Database(configuration.store)
+    vault = Vault.load(configuration.vault.key_ring_file)
+    verifier = TokenVerifier.from_settings(configuration.identity)
     session = aiohttp.ClientSession()
-    app = build(
-        configuration.tickets,
-        Database(configuration.store),
-        Vault.load(configuration.vault.key_ring_file),
-        TokenVerifier.from_settings(configuration.identity),
-        QuorumLedger(session, configuration.ledger),
-    )
+    ledger = QuorumLedger(session, configuration.ledger)
 
-    async def close_session(_: web.Application) -> AsyncIterator[None]:
+    async def close_ledger(_: web.Application) -> AsyncIterator[None]:
         yield
+        await ledger.close()
         await session.close()
 
-    app.cleanup_ctx.append(close_session)
+    app = build(configuration.tickets, database, vault, verifier, ledger)
+    app.cleanup_ctx.append(close_ledger)
     return app

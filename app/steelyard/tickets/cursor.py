@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from steelyard.tickets.errors import CursorInvalid
+from steelyard.web.errors import BadCursor
 
 _LAST_INDEX = 2**64 - 1
 _FORM = re.compile(r"([<>])(\d{1,15})\.(\d{1,20})\.([A-Za-z0-9-]{1,64})", re.ASCII)
@@ -50,19 +50,19 @@ class Place:
 
     @classmethod
     def decode(cls, text: str, *, newest_first: bool) -> Self:
-        """The place that `encode` wrote; raises CursorInvalid for anything else."""
+        """The place that `encode` wrote; raises BadCursor for anything else."""
         try:
             padded = text + "=" * (-len(text) % 4)
             plain = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
         except (binascii.Error, ValueError):
-            raise CursorInvalid from None
+            raise BadCursor from None
         match = _FORM.fullmatch(plain)
         if not match:
-            raise CursorInvalid
+            raise BadCursor
         direction, timestamp, index, station_id = match.groups()
         if (direction == "<") is not newest_first:
-            raise CursorInvalid("the cursor belongs to a search in the other order")
+            raise BadCursor("the cursor belongs to a search in the other order")
         place = cls(timestamp=int(timestamp), station_id=station_id, index=int(index))
         if place.timestamp >= 2**48 or place.index > _LAST_INDEX:
-            raise CursorInvalid
+            raise BadCursor
         return place

@@ -14,15 +14,6 @@ class TicketNotFound(Problem):
     title = "No such ticket"
 
 
-class CursorInvalid(Problem):
-    """A cursor that this API did not give, or gave for another order."""
-
-    status = 422
-    slug = "cursor-invalid"
-    title = "The cursor is not valid"
-    hint = "Begin again without a cursor; use `next` of a page as it is."
-
-
 class ForeignWeighbridge(Problem):
     """A ticket names a weighbridge that is not registered at the station that sends it."""
 

@@ -20,7 +20,6 @@ from steelyard.store.models import Role
 from steelyard.ticket import Receipt, Ticket, TicketID
 from steelyard.tickets.cursor import Place
 from steelyard.tickets.errors import (
-    CursorInvalid,
     ForeignWeighbridge,
     StationInactive,
     TicketNotFound,
@@ -45,6 +44,7 @@ from steelyard.tickets.models import (
 )
 from steelyard.tickets.service import TicketService
 from steelyard.web.endpoint import Call, Endpoint, Reply, Response
+from steelyard.web.errors import BadCursor
 
 STATIONS = frozenset({Role.STATION})
 USERS = frozenset({Role.CUSTOMER_ADMINISTRATOR, Role.CUSTOMER_USER})
@@ -282,7 +282,7 @@ def _user_endpoints(views: TicketViews) -> list[Endpoint]:
                     },
                 )
             },
-            problems=(*_NODES, CursorInvalid),
+            problems=(*_NODES, BadCursor),
         ),
         Endpoint(
             method="GET",

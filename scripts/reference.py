@@ -1,0 +1,237 @@
+"""Writes docs/reference from the code: settings, commands, routes and problem types.
+
+`python scripts/reference.py` writes the pages; `--check` compares them and exits with 1 on a
+difference. tests/docs runs the same comparison.
+"""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import click
+from pydantic_core import PydanticUndefined
+
+import steelyard
+from steelyard.cli import steelyard as command_line
+from steelyard.errors import Problem
+from steelyard.identity.keys import KeySet, generate
+from steelyard.identity.passwords import PasswordHasher
+from steelyard.identity.service import IdentityService
+from steelyard.identity.settings import IdentitySettings
+from steelyard.identity.tokens import TokenIssuer, TokenVerifier
+from steelyard.ledger.protocol import Ledger
+from steelyard.registry import app as registry
+from steelyard.registry.settings import ManagementSettings
+from steelyard.settings import Section
+from steelyard.store.database import Database
+from steelyard.store.key_ring import KeyRing
+from steelyard.store.settings import StoreSettings
+from steelyard.store.vault import Vault
+from steelyard.tickets import app as tickets
+from steelyard.tickets.settings import TicketsSettings
+from steelyard.web.application import ENDPOINTS
+from steelyard.web.endpoint import Endpoint
+
+PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
+NOTE = "<!-- Written by scripts/reference.py (make docs); do not edit. -->"
+
+
+def modules() -> list[str]:
+    """Every module of the package, imported."""
+    names = [
+        module.name
+        for module in pkgutil.walk_packages(steelyard.__path__, "steelyard.")
+        # Migrations are scripts for Alembic; the preload freezes the collector.
+        if ".migrations" not in module.name and module.name != "steelyard.demo.preload"
+    ]
+    for name in names:
+        importlib.import_module(name)
+    return names
+
+
+def subclasses(base: type) -> list[type]:
+    """Every subclass that the package declares."""
+    found = [base]
+    for one in found:
+        found += [child for child in one.__subclasses__() if child not in found]
+    return [one for one in found[1:] if one.__module__.startswith("steelyard.")]
+
+
+def first_paragraph(text: str | None) -> str:
+    """A docstring's first paragraph on one line."""
+    return " ".join((text or "").strip().split("\n\n")[0].split())
+
+
+def cell(text: str) -> str:
+    """Text in a table's cell."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table in Markdown."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(cell(text) for text in row)} |"
+
+
+def settings_page() -> Iterator[str]:
+    """Every section with its fields."""
+    yield from ("# Settings", "", NOTE, "")
+    yield "A section is a table of the TOML file that `--config` or `STEELYARD_CONFIG` names; the"
+    yield "variable wins over the file. Lists and tables in a variable are written as JSON."
+    sections = [one for one in subclasses(Section) if "section" in vars(one)]
+    for section in sorted(sections, key=lambda one: one.section):
+        yield from ("", f"## [{section.section}]", "", first_paragraph(section.__doc__), "")
+        rows = []
+        for name, field in section.model_fields.items():
+            if field.default_factory is not None:
+                default = field.get_default(call_default_factory=True, validated_data={})
+            else:
+                default = field.default
+            shown = "required" if default is PydanticUndefined else f"`{_plain(default)}`"
+            rows.append(
+                (f"`{name}`", f"`{section.environment_name(name)}`", shown, field.description or "")
+            )
+        yield from table(("setting", "variable", "default", "meaning"), rows)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{item}"' for item in value) + "]"
+    return "not set" if value is None else str(value)
+
+
+def commands_page() -> Iterator[str]:
+    """Every command with its options."""
+    yield from ("# Commands", "", NOTE)
+    context = click.Context(command_line, info_name="steelyard")
+    yield from _command(command_line, context)
+
+
+def _command(command: click.Command, context: click.Context) -> Iterator[str]:
+    yield from ("", f"## {context.command_path}", "", first_paragraph(command.help), "")
+    pieces = " ".join(command.collect_usage_pieces(context))
+    yield f"`{context.command_path} {pieces}`"
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    rows = [record for one in options if (record := one.get_help_record(context))]
+    if rows:
+        yield ""
+        yield from table(("option", "meaning"), [(f"`{name}`", text) for name, text in rows])
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None:
+                yield from _command(child, click.Context(child, context, info_name=name))
+
+
+def applications() -> dict[str, list[Endpoint]]:
+    """What both APIs serve: they are put together over an empty database, and not started."""
+    with TemporaryDirectory() as directory:
+        database = Database(StoreSettings(url=f"sqlite:///{directory}/empty.db"))
+        vault = Vault(KeyRing.generate())
+        issuer = TokenIssuer(generate(), issuer="https://platform.example", audience="steelyard")
+        keys = KeySet([issuer.verification_key])
+        verifier = TokenVerifier(_Keys(keys), issuer="https://platform.example", audience="x")
+        settings = IdentitySettings()
+        service = IdentityService(database, settings, issuer, verifier, PasswordHasher(settings))
+        ledger = cast("Ledger", None)
+        files = {"certificate": Path("unused"), "private_key": Path("unused")}
+        identity = registry.Identity(service, verifier, keys.as_json, "https://platform.example")
+        management = registry.build(ManagementSettings(**files), database, vault, identity, ledger)
+        weighing = tickets.build(
+            TicketsSettings(port=0, **files), database, vault, verifier, ledger
+        )
+    return {
+        "Management API": management[ENDPOINTS],
+        "Weighing tickets API": weighing[ENDPOINTS],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    held: KeySet
+
+    async def keys(self, wanted: str) -> KeySet:
+        del wanted
+        return self.held
+
+
+def routes_page() -> Iterator[str]:
+    """Every route of both APIs."""
+    yield from ("# Routes", "", NOTE, "")
+    yield "Each API describes itself in full at `/openapi.json`, and for a reader at `/docs`."
+    for title, endpoints in applications().items():
+        yield from ("", f"## {title}", "")
+        yield from table(
+            ("route", "who", "what", "problems of its own"), [_route(one) for one in endpoints]
+        )
+
+
+def _route(endpoint: Endpoint) -> tuple[str, str, str, str]:
+    who = "anyone" if endpoint.public else ", ".join(sorted(endpoint.roles)) or "anyone logged in"
+    problems = ", ".join(dict.fromkeys(f"`{problem.slug}`" for problem in endpoint.problems))
+    return f"`{endpoint.method} {endpoint.path}`", who, endpoint.summary, problems
+
+
+def problems_page() -> Iterator[str]:
+    """Every problem type."""
+    yield from ("# Problem types", "", NOTE, "")
+    yield "A problem (RFC 9457) has the type `urn:steelyard:problem:<slug>`. On the command line"
+    yield "its sentence is printed and the exit status is 1; over CoAP it becomes a response code."
+    yield ""
+    problems = [Problem, *subclasses(Problem)]
+    by_slug: dict[str, type[Problem]] = {}
+    for problem in problems:
+        if "slug" in vars(problem):
+            by_slug.setdefault(problem.slug, problem)
+    rows = [
+        (f"`{slug}`", str(one.status), one.title, first_paragraph(one.__doc__), one.hint or "")
+        for slug, one in sorted(by_slug.items())
+    ]
+    yield from table(("slug", "status", "title", "meaning", "hint"), rows)
+
+
+PAGES_MADE = {
+    "settings.md": settings_page,
+    "commands.md": commands_page,
+    "routes.md": routes_page,
+    "problems.md": problems_page,
+}
+
+
+def made() -> dict[str, str]:
+    """Every page as it must be."""
+    modules()
+    return {name: "\n".join(page()) + "\n" for name, page in PAGES_MADE.items()}
+
+
+def differing() -> list[str]:
+    """The pages that are not as they must be."""
+    return [
+        name
+        for name, text in made().items()
+        if not (PAGES / name).exists() or (PAGES / name).read_text("utf-8") != text
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or compare them."""
+    if "--check" in arguments:
+        wrong = differing()
+        for name in wrong:
+            print(f"docs/reference/{name} is not up to date: run `make docs`", file=sys.stderr)
+        return 1 if wrong else 0
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for name, text in made().items():
+        (PAGES / name).write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

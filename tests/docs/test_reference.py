@@ -1,0 +1,61 @@
+"""The reference is complete: every setting, command, route and problem type is in it."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SPECIFICATION = importlib.util.spec_from_file_location(
+    "reference", ROOT / "scripts" / "reference.py"
+)
+assert SPECIFICATION is not None
+assert SPECIFICATION.loader is not None
+reference = importlib.util.module_from_spec(SPECIFICATION)
+SPECIFICATION.loader.exec_module(reference)
+
+
+def test_the_pages_are_what_the_code_says() -> None:
+    """`make docs` would change nothing."""
+    assert reference.differing() == []
+
+
+def test_every_setting_has_a_meaning() -> None:
+    """No setting without a description, in any section."""
+    reference.modules()
+    bare = [
+        f"{section.section}.{name}"
+        for section in reference.subclasses(reference.Section)
+        if "section" in vars(section)
+        for name, field in section.model_fields.items()
+        if not field.description
+    ]
+    assert bare == []
+
+
+def test_problem_types_are_told_apart() -> None:
+    """Two problems that a reader must tell apart never share a type with two titles."""
+    reference.modules()
+    titles: dict[str, set[str]] = {}
+    for problem in reference.subclasses(reference.Problem):
+        titles.setdefault(problem.slug, set()).add(problem.title)
+    assert {slug: found for slug, found in titles.items() if len(found) > 1} == {}
+
+
+def test_every_option_has_a_meaning() -> None:
+    """No command and no option without a help text."""
+    page = "\n".join(reference.commands_page())
+    assert re.findall(r"^\| `--[^|]*\|\s*\|$", page, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize(
+    "page", sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=str
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of every page names a file that is there."""
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8"))
+    missing = [
+        target for target in targets if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert missing == []
