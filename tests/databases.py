@@ -25,6 +25,7 @@ from steelyard.store.models import (
 )
 
 _START_SECONDS = 60
+_MEMORY_BYTES = 1 << 30
 
 
 class PostgresqlMissing(Exception):
@@ -62,6 +63,13 @@ def _as_other_user(directory: Path) -> list[str]:
     raise PostgresqlMissing("root cannot run PostgreSQL, and there is no other user for it")
 
 
+def _memory() -> str | None:
+    """A file system in memory with enough room, if there is one."""
+    path = "/dev/shm"  # noqa: S108 - mkdtemp makes a directory of our own in it
+    usable = os.access(path, os.W_OK) and shutil.disk_usage(path).free > _MEMORY_BYTES
+    return path if usable else None
+
+
 @dataclass
 class PostgresqlServer:
     """A throw-away server on a socket in a directory of its own; log-in with a password."""
@@ -75,8 +83,9 @@ class PostgresqlServer:
     def start(cls) -> "PostgresqlServer":
         """Make a cluster and start it. Raises PostgresqlMissing with the reason to skip."""
         programs = _programs()
-        # Not below pytest's directory: a socket's path has at most 107 bytes.
-        server = cls(Path(tempfile.mkdtemp(prefix="steelyard-pg-")), programs)
+        # Not below pytest's directory: a socket's path has at most 107 bytes. In memory where that
+        # is possible: making a database for each test is nothing but writing files.
+        server = cls(Path(tempfile.mkdtemp(prefix="steelyard-pg-", dir=_memory())), programs)
         try:
             server._start()
         except BaseException:

@@ -5,6 +5,7 @@ revoked family, an audit line) is committed before the error is raised.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -22,6 +23,7 @@ from steelyard.identity.settings import IdentitySettings
 from steelyard.identity.tokens import TokenIssuer, TokenVerifier
 from steelyard.store.audit import Actor, Subject, record
 from steelyard.store.database import Database
+from steelyard.store.errors import Taken
 from steelyard.store.identifiers import now_ms
 from steelyard.store.models import (
     Customer,
@@ -200,8 +202,9 @@ class IdentityService:
             principal = await self._verifier.verify(token)
         except InvalidToken:
             return
-        async with self._database.session() as session:
-            await _revoke_access_token(session, principal, origin)
+        with suppress(Taken):  # somebody revoked it at the same moment
+            async with self._database.session() as session:
+                await _revoke_access_token(session, principal, origin)
 
     async def change_password(self, user_id: str, current: str, new: str, origin: Origin) -> None:
         """A user changes the own password; all of the user's tokens end.
