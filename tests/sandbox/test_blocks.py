@@ -121,7 +121,7 @@ async def test_tags_and_wrong_numbers(client):
 async def test_time_never_goes_back(consortium):
     """Also with many blocks in a second."""
     for _ in range(20):
-        consortium.make_block()
+        await consortium.make_block()
     times = [block.timestamp for block in consortium.ledger.chain.blocks]
     assert times == sorted(times)
 
@@ -144,13 +144,38 @@ async def test_what_does_not_run_in_time_waits_for_the_next_block(
     consortium, client, contract, monkeypatch
 ):
     """A long queue is worked off over several blocks, in order and whole."""
-    monkeypatch.setattr("steelyard.sandbox.ledger.EXECUTION_TIME", 0.0)
+    monkeypatch.setattr("steelyard.sandbox.consortium._LEAST_TIME", 0.0)
+    consortium.block_period = 0.0
     consortium.halt_blocks()
     sent = [
         await client.send(contract.wallet, contract.to, calldata(KEEP, key, key + 1))
         for key in range(3)
     ]
-    assert [len(consortium.make_block().transactions) for _ in range(4)] == [1, 1, 1, 0]
+    assert [len((await consortium.make_block()).transactions) for _ in range(4)] == [1, 1, 1, 0]
     for key, each in enumerate(sent):
         assert (await client.receipt(0, each.hash))["status"] == "0x1"
         assert await client.read(1, contract.address, key) == key + 1
+
+
+async def test_nobody_sees_a_block_half_done(consortium, client, contract, monkeypatch):
+    """While a block's transactions run, all answers are those of the block before."""
+    monkeypatch.setattr("steelyard.sandbox.ledger._BREATH", 0.0)
+    consortium.halt_blocks()
+    for key in range(30):
+        await client.send(contract.wallet, contract.to, calldata(KEEP, key, 1))
+    head = consortium.ledger.chain.head.number
+    consortium.block_period = 60.0  # the whole queue in one block
+    making = asyncio.create_task(consortium.make_block())
+    during = 0
+    while not making.done():
+        seen = [await client.read(1, contract.address, key) for key in (0, 29)]
+        number = int(await client.result(1, "eth_blockNumber"), 16)
+        count = await client.result(
+            1, "eth_getTransactionCount", hexed(contract.wallet.address), "latest"
+        )
+        if consortium.ledger.chain.head.number == head:
+            during += 1
+            assert (seen, number, count) == ([0, 0], head, "0x1")
+    assert during > 0
+    assert len((await making).transactions) == 30
+    assert [await client.read(1, contract.address, key) for key in (0, 29)] == [1, 1]

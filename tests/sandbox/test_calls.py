@@ -119,7 +119,7 @@ async def test_before_the_deployment(client, contract):
 async def test_history_ends(consortium, client, contract):
     """A node that is no archive forgets states after 128 blocks."""
     while consortium.ledger.chain.head.number < 130:
-        consortium.make_block()
+        await consortium.make_block()
     error = (await client.call(0, contract.address, calldata(READ, 5), "0x1"))["error"]
     assert error["code"] == -32000
     assert error["message"].startswith("missing trie node ")

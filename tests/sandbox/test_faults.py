@@ -71,7 +71,7 @@ async def test_a_dropped_response_was_carried_out(consortium, client, contract):
     with pytest.raises(aiohttp.ClientConnectionError):
         await client.offer(0, raw, [1])
     address = hexed(contract.wallet.address)
-    consortium.make_block()
+    await consortium.make_block()
     assert await client.result(0, "eth_getTransactionCount", address, "latest") == "0x2"
     assert await client.read(0, contract.address, 1) == 7
 

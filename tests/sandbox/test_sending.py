@@ -83,7 +83,7 @@ async def test_a_gap_stalls_without_an_error(consortium, client, contract):
     wallet.nonce = 2
     behind = await client.send(wallet, contract.to, calldata(KEEP, 2, 2))
     for _ in range(3):
-        assert consortium.make_block().transactions == ()
+        assert (await consortium.make_block()).transactions == ()
     assert await client.result(0, "eth_getTransactionReceipt", behind.hash) is None
     assert await client.result(0, "eth_getTransactionByHash", behind.hash) is not None
     assert await client.result(2, "eth_getTransactionByHash", behind.hash) is None

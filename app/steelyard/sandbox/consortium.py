@@ -29,6 +29,7 @@ from steelyard.sandbox.privacy_server import BODY_LIMIT, privacy_handler
 from steelyard.sandbox.store import LedgerStore
 
 logger = get_logger(__name__)
+_LEAST_TIME = 0.25  # seconds that a block may take to run, however short the period
 HOST = "127.0.0.1"  # neither engine asks who calls: nothing here may be reached from elsewhere
 
 
@@ -203,16 +204,16 @@ class Consortium:
                     await self.ledger.pool.work()
             last = time.monotonic()
             if self._running.is_set():
-                self.make_block()
+                await self.make_block()
 
-    def make_block(self) -> Block:
+    async def make_block(self) -> Block:
         """Make a block now, whatever the period, and also while the chain is halted.
 
         Raises SandboxProblem if it cannot be written down; the consortium is of no use then.
         """
-        timestamp = max(int(time.time()), self.ledger.chain.head.timestamp)
+        seconds = max(_LEAST_TIME, self.block_period)
         try:
-            return self.ledger.make_block(timestamp)
+            return await self.ledger.make_block(int(time.time()), seconds)
         except OSError as error:
             raise SandboxProblem(f"a block cannot be written: {error.strerror}") from error
 

@@ -107,11 +107,14 @@ class ControlServer:
             ),
             "halt-blocks": (_soon(lambda _: consortium.halt_blocks()), False),
             "resume-blocks": (_soon(lambda _: consortium.resume_blocks()), False),
-            "make-block": (_soon(lambda _: consortium.make_block()), False),
+            "make-block": (self._make_block, False),
             "block-period": (_soon(self._set_period), False),
             "fault": (_soon(self._inject), True),
             "clear-faults": (_soon(lambda _: consortium.clear_faults()), False),
         }
+
+    async def _make_block(self, _: Command) -> None:
+        await self._consortium.make_block()
 
     def _set_period(self, command: Command) -> None:
         self._consortium.block_period = max(0.001, command.seconds)

@@ -1,9 +1,10 @@
 """The consortium without its servers: chain, pool, nodes, and how a block is made."""
 
+import asyncio
 import math
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Generator, Sequence
+from typing import Protocol, cast
 
 from steelyard.sandbox.chain import GAS_LIMIT, Block, Chain, PublicReceipt, context_of
 from steelyard.sandbox.codec import EMPTY_BLOOM, bloom, intrinsic_gas
@@ -14,7 +15,7 @@ from steelyard.sandbox.privacy import PrivacyNetwork
 from steelyard.sandbox.state import BlockContext, Outcome, WorldState
 from steelyard.sandbox.transaction import Transaction
 
-EXECUTION_TIME = 0.5  # seconds
+_BREATH = 0.01  # seconds for which a block's execution may keep answers waiting
 
 
 class BlockWatcher(Protocol):
@@ -34,6 +35,7 @@ class SharedLedger:
         self.chain = Chain(validators)
         self.privacy = PrivacyNetwork([node.manager for node in nodes])
         self.watcher: BlockWatcher | None = None
+        self._making = asyncio.Lock()
         self.public = WorldState(chain_id)
         self.receipts: dict[bytes, PublicReceipt] = {}
         self.nonces: dict[bytes, int] = {}
@@ -66,19 +68,40 @@ class SharedLedger:
             found = nonce
         return found
 
-    def make_block(self, timestamp: int) -> Block:
-        """Execute what the pool has and append the block.
+    async def make_block(self, timestamp: int, seconds: float) -> Block:
+        """Execute what the pool has and append the block; answers go on between transactions.
 
-        What does not run within `EXECUTION_TIME` waits for the next block, so that the node
-        answers meanwhile.
+        What does not run within so many seconds waits for the next block. Time never goes back.
         """
-        return self._append(self.pool.take(GAS_LIMIT), timestamp, EXECUTION_TIME)
+        async with self._making:
+            timestamp = max(timestamp, self.chain.head.timestamp)
+            steps = self._append(self.pool.take(GAS_LIMIT), timestamp, seconds)
+            breath = time.monotonic() + _BREATH
+            while True:
+                try:
+                    next(steps)
+                except StopIteration as made:
+                    return cast("Block", made.value)
+                if time.monotonic() > breath:
+                    await asyncio.sleep(0)
+                    breath = time.monotonic() + _BREATH
 
     def apply(self, transactions: Sequence[Transaction], timestamp: int) -> Block:
         """Execute exactly these transactions and append their block, as on a replay."""
-        return self._append(transactions, timestamp, math.inf)
+        steps = self._append(transactions, timestamp, math.inf)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as made:
+                return cast("Block", made.value)
 
-    def _append(self, waiting: Sequence[Transaction], timestamp: int, seconds: float) -> Block:
+    def _append(
+        self, waiting: Sequence[Transaction], timestamp: int, seconds: float
+    ) -> Generator[None, None, Block]:
+        """Make a block; stops after each transaction, when the states are ahead of the head.
+
+        Nobody sees that: calls are answered from the states after the head's block.
+        """
         number = self.chain.head.number + 1
         validators = self.chain.validators
         context = BlockContext(number, timestamp, validators[number % len(validators)])
@@ -94,6 +117,7 @@ class SharedLedger:
             receipts.append(receipt)
             if time.monotonic() > deadline:
                 break
+            yield
         block = self.chain.compose(timestamp, transactions, receipts, self.nonces)
         if self.watcher is not None:
             self.watcher.made(block)
