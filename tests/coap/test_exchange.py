@@ -1,6 +1,7 @@
 """A cell and its SmartBox speak to each other over real loopback sockets."""
 
 import asyncio
+import random
 import socket
 import subprocess
 import sys
@@ -112,7 +113,7 @@ async def test_one_certificate_each(bench: Bench) -> None:
 
 async def test_many_cells_on_one_port(bench: Bench) -> None:
     """200 clients at once each get their answer and their own session."""
-    server = await bench.server()
+    server = await bench.server(limits=ServerLimits(max_sessions_per_certificate=100))
     clients = [await bench.client(("LC-1", "LC-2")[i % 2]) for i in range(200)]
     host, port = server.address
     answers = await asyncio.gather(
@@ -306,6 +307,48 @@ async def test_peers_are_bounded(bench: Bench) -> None:
     assert server.counters.sessions_ended == {"crowded-out": 1}
     await until(lambda: clients[0].counters.peers == 0, "the first hears of it")
     assert (await clients[0].request(sample_request(server)).response).code == CHANGED
+
+
+async def test_one_certificate_does_not_crowd_out_the_others(bench: Bench) -> None:
+    """A cell that opens session after session loses its own oldest, not a neighbour's."""
+    server = await bench.server(limits=ServerLimits(max_peers=4, max_sessions_per_certificate=2))
+    neighbour = await bench.client("LC-2")
+    await neighbour.request(sample_request(server)).response
+    greedy = [await bench.client("LC-1") for _ in range(6)]
+    for client in greedy:
+        await client.request(sample_request(server)).response
+    assert sorted(peer.name for peer in server.peers) == ["LC-1", "LC-1", "LC-2"]
+    assert server.counters.sessions_ended == {"superseded": 4}
+    await neighbour.request(sample_request(server)).response
+    assert neighbour.counters.handshakes_ok == 1
+
+
+async def test_mangled_traffic_raises_nothing(bench: Bench) -> None:
+    """Bits that flip on the way, at either end and at any stage, reach no error handler."""
+    escaped: list[dict] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
+    server = await bench.server()
+    proxy = await bench.proxy(server)
+    client = await bench.client(times=ClientTimes(silence=0.5))
+    await client.request(sample_request(proxy.address)).response
+    link = next(iter(client._links.values()))
+    back = await proxy._back(link.local_address)
+    dice = random.Random(4)  # noqa: S311 -- a row of accidents that can be repeated
+    captured = list(proxy.seen)
+    for _ in range(1500):
+        origin, datagram = dice.choice(captured)
+        mangled = bytearray(datagram)
+        for _ in range(dice.randrange(1, 4)):
+            mangled[dice.randrange(len(mangled))] = dice.randrange(256)
+        cut = bytes(mangled[: dice.randrange(1, len(mangled) + 1)])
+        mangled_or_cut = dice.choice([bytes(mangled), cut])
+        if origin == "client":
+            back.sendto(mangled_or_cut)
+        else:
+            proxy.front.sendto(mangled_or_cut, link.local_address)
+        await asyncio.sleep(0)
+    assert (await client.request(sample_request(proxy.address)).response).code == CHANGED
+    assert escaped == []
 
 
 async def test_open_handshakes_are_bounded_and_end(bench: Bench) -> None:

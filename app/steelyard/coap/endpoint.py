@@ -32,6 +32,7 @@ class ServerLimits:
 
     max_peers: int = 1024
     max_handshakes: int = 256
+    max_sessions_per_certificate: int = 4
     handshake_seconds: float = 30.0
     idle_seconds: float = 3600.0
     watch_seconds: float = 2.0
@@ -228,11 +229,24 @@ class ServerEndpoint(asyncio.DatagramProtocol):
             self._drop(peer, HandshakeRefused("revoked", "the peer's certificate was revoked"))
             return
         del self._handshakes[peer.address]
+        self._supersede(identity)
         peer.identity = identity
         peer.heard = self.now()
         self._counters.handshakes_ok += 1
         self._gauge()
         log.debug("session opened", peer=peer.host, name=identity.name)
+
+    def _supersede(self, identity: PeerIdentity) -> None:
+        """Keep one certificate from crowding out the others, and dead sessions from staying."""
+        same = [
+            peer
+            for peer in self._peers.values()
+            if peer.identity is not None
+            and peer.identity.certificate_serial == identity.certificate_serial
+        ]
+        if len(same) >= self._limits.max_sessions_per_certificate:
+            problem = SessionEnded("superseded", "the same certificate has newer sessions")
+            self._drop(same[0], problem)
 
     def _after(self, peer: Peer) -> None:
         """Send what is to be sent, and see whether the session is over or needs a timer."""
