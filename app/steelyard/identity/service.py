@@ -6,16 +6,17 @@ revoked family, an audit line) is committed before the error is raised.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Self
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog import get_logger
 
 from steelyard.identity import clients, refresh
 from steelyard.identity.errors import InvalidClient, InvalidGrant, InvalidToken
+from steelyard.identity.grants import Grant, Origin
 from steelyard.identity.lockout import AddressLimiter, clear_attempts, count_attempt
+from steelyard.identity.lookups import active_station, live_user, storable, user_active
 from steelyard.identity.passwords import MAX_BYTES, PasswordHasher, Verification, check_password
 from steelyard.identity.principal import Principal
 from steelyard.identity.sessions import end_sessions
@@ -26,53 +27,22 @@ from steelyard.store.database import Database
 from steelyard.store.errors import Taken
 from steelyard.store.identifiers import now_ms
 from steelyard.store.models import (
-    Customer,
     RevokedToken,
     Role,
     Station,
-    StationStatus,
     Status,
     TokenFamily,
     User,
-    name_key,
 )
+
+__all__ = ["Grant", "IdentityService", "Origin"]
 
 logger = get_logger(__name__)
 
 _WRONG_LOGIN = "the log-in or the password is wrong, or the account is locked for a while"
 _WRONG_CLIENT = "the client id or the client secret is wrong"
 _WRONG_REFRESH = "the refresh token is invalid, expired or revoked"
-_MAX_LOGIN = 254
 _LEEWAY_SECONDS = 300  # the most that the settings allow
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What the token endpoint answers; `expires_in` is in seconds (RFC 6749, section 5.1)."""
-
-    access_token: str = field(repr=False)
-    expires_in: int
-    refresh_token: str | None = field(default=None, repr=False)
-    token_type: str = "Bearer"  # noqa: S105 - the type's name, no secret
-
-    def as_json(self) -> dict[str, str | int]:
-        """The response's body."""
-        body: dict[str, str | int] = {
-            "access_token": self.access_token,
-            "token_type": self.token_type,
-            "expires_in": self.expires_in,
-        }
-        if self.refresh_token is not None:
-            body["refresh_token"] = self.refresh_token
-        return body
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a request came from, for the limiter and the audit log."""
-
-    address: str
-    request_id: str | None = None
 
 
 class IdentityService:
@@ -147,7 +117,7 @@ class IdentityService:
         """
         self._limiter.take(origin.address)
         async with self._database.session(read_only=True) as session:
-            station = await _active_station(session, Station.client_id == _storable(client_id))
+            station = await active_station(session, Station.client_id == storable(client_id))
         stored = station.client_secret_hash if station else None
         if not clients.secret_matches(stored, client_secret) or station is None:
             await self._audit_refusal("station.log-in", Actor("station"), origin)
@@ -246,7 +216,7 @@ class IdentityService:
     async def _count_attempt(self, login: str) -> User | None:
         """The user who may try, or None; the attempt counts as failed until it succeeds."""
         async with self._database.session() as session:
-            user = await _live_user(session, login)
+            user = await live_user(session, login)
             if user is None or user.status is not Status.ACTIVE:
                 return None
             allowed = await count_attempt(session, user, self._settings, self._clock())
@@ -267,7 +237,7 @@ class IdentityService:
         same = (
             current is not None
             and current.password_hash == user.password_hash
-            and await _user_active(session, current)
+            and await user_active(session, current)
         )
         return current if same else None
 
@@ -282,10 +252,10 @@ class IdentityService:
     ) -> Grant | None:
         if family.user_id is not None:
             user = await session.get(User, family.user_id)
-            if user is not None and await _user_active(session, user):
+            if user is not None and await user_active(session, user):
                 return self._grant_user(user, family.id, token)
         elif family.station_id is not None:
-            station = await _active_station(session, Station.id == family.station_id)
+            station = await active_station(session, Station.id == family.station_id)
             if station is not None:
                 return self._grant_station(station, family.id, token)
         family.revoked_at = self._clock()
@@ -328,35 +298,6 @@ class IdentityService:
             )
 
 
-async def _live_user(session: AsyncSession, login: str) -> User | None:
-    if len(login) > _MAX_LOGIN:
-        return None
-    statement = (
-        select(User)
-        .where(User.login_key == name_key(_storable(login)), User.status != Status.DELETED)
-        .with_for_update()
-    )
-    return (await session.execute(statement)).scalar_one_or_none()
-
-
-async def _active_station(session: AsyncSession, condition: ColumnElement[bool]) -> Station | None:
-    statement = (
-        select(Station)
-        .join(Customer, Customer.id == Station.customer_id)
-        .where(condition, Station.status == StationStatus.ACTIVE, Customer.status == Status.ACTIVE)
-    )
-    return (await session.execute(statement)).scalar_one_or_none()
-
-
-async def _user_active(session: AsyncSession, user: User) -> bool:
-    if user.status is not Status.ACTIVE:
-        return False
-    if user.customer_id is None:
-        return True
-    customer = await session.get(Customer, user.customer_id)
-    return customer is not None and customer.status is Status.ACTIVE
-
-
 async def _revoke_access_token(session: AsyncSession, principal: Principal, origin: Origin) -> None:
     if await session.get(RevokedToken, principal.token_id) is not None:
         return
@@ -376,8 +317,3 @@ def _owner(family: TokenFamily) -> Actor:
     if family.user_id is not None:
         return Actor("user", family.user_id)
     return Actor("station", family.station_id)
-
-
-def _storable(text: str) -> str:
-    """The text, or one that matches nothing: PostgreSQL refuses NUL and lone surrogates."""
-    return text if text.isprintable() else ""

@@ -160,8 +160,7 @@ def _make_engine(settings: StoreSettings) -> AsyncEngine:
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
     if settings.password_file is not None:
-        password = read_secret(settings.password_file, "store.password_file")
-        url = url.set(password=password.decode("utf-8", "strict").rstrip("\r\n"))
+        url = url.set(password=_password(settings.password_file))
     milliseconds = int(settings.statement_timeout_seconds * 1000)
     engine = create_async_engine(
         url,
@@ -179,6 +178,13 @@ def _make_engine(settings: StoreSettings) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "begin", _begin_postgresql)
     return engine
+
+
+def _password(path: Path) -> str:
+    try:
+        return read_secret(path, "store.password_file").decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"store.password_file: {path} must be UTF-8") from None
 
 
 def _create_privately(path: Path) -> None:
