@@ -80,8 +80,7 @@ class CoapClient:
         name = self._server_name or host
         link = Link(self._credentials, name, (host, port), self._times, self.counters)
         link.deliver, link.lost = self.deliver, self.drop
-        loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: link, remote_addr=(host, port))
+        await link.open()
         return link
 
 

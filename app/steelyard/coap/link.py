@@ -1,6 +1,7 @@
 """A client's way to one server: it survives lost datagrams and a restarted server."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -54,6 +55,9 @@ class Link(asyncio.DatagramProtocol):
         self._counters = counters
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.DatagramTransport | None = None
+        self._addresses: list[tuple[str, int]] = []
+        self._moving: asyncio.Task[None] | None = None
+        self._closed = False
         self._session: Session | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._began = 0.0
@@ -77,17 +81,20 @@ class Link(asyncio.DatagramProtocol):
 
     @property
     def is_usable(self) -> bool:
-        """Whether the socket is still there."""
-        return self._transport is not None and not self._transport.is_closing()
+        """Whether it was not closed."""
+        return not self._closed
+
+    async def open(self) -> None:
+        """Resolve the host and open a socket to its first address. Raises OSError."""
+        found = await self._loop.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)
+        hosts = list(dict.fromkeys(str(info[4][0]) for info in found))
+        # A single one stays as it was written: a link-local address keeps its zone.
+        self._addresses = [(host, self.port) for host in (hosts if len(hosts) > 1 else [self.host])]
+        await self._open_socket()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there; the handshake waits for the first message."""
         self._transport = cast("asyncio.DatagramTransport", transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed, by us."""
-        del exc
-        self._transport = None
 
     def error_received(self, exc: Exception) -> None:
         """An ICMP error can be forged and may pass: the timers decide."""
@@ -126,7 +133,10 @@ class Link(asyncio.DatagramProtocol):
 
     def close(self) -> None:
         """Say close_notify and close the socket."""
+        self._closed = True
         self._pending.clear()
+        if self._moving is not None:
+            self._moving.cancel()
         self._end_session(SessionEnded("shutdown", "the client is shutting down"))
         if self._transport is not None:
             self._transport.close()
@@ -218,11 +228,35 @@ class Link(asyncio.DatagramProtocol):
         }
         if self._pending:
             self._counters.reconnects += 1
-            self._shake_hands()
+            if self._heard_something or len(self._addresses) < 2:
+                self._shake_hands()
+            else:
+                self._moving = self._loop.create_task(self._move_on(), name="coap next address")
         else:
             self._waiting_since = None
             if session.state is State.HANDSHAKING:
                 self._end_session(SessionEnded("unreachable", "the server does not answer"))
+
+    async def _move_on(self) -> None:
+        """Nobody at all answered at this address: the host's next one may be the right one."""
+        self._end_session(SessionEnded("unreachable", "the server does not answer"))
+        for _ in self._addresses:
+            self._addresses.append(self._addresses.pop(0))
+            try:
+                await self._open_socket()
+            except OSError:
+                continue
+            break
+        self._shake_hands()
+
+    async def _open_socket(self) -> None:
+        old, self._transport = self._transport, None
+        if old is not None:
+            old.close()
+        address = self._addresses[0]
+        transport, _ = await self._loop.create_datagram_endpoint(lambda: self, remote_addr=address)
+        if self._closed:
+            transport.close()
 
     def _fail(self, problem: Exception) -> None:
         """Tell the requests under way; the next request tries anew."""
