@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,3 +204,23 @@ def test_a_bad_option_is_said(scratch: Path, arguments: tuple[str, ...]) -> None
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert done.stderr
+
+
+@pytest.mark.slow
+def test_nothing_is_readable_on_the_wire(tmp_path: Path, scratch: Path) -> None:
+    """The recorded traffic shows mutual handshakes, and no id, vehicle or weight."""
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed (Debian: tshark)")
+    weighings = make_weighings(
+        tmp_path / "weighings.csv", stations=1, weighbridges=1, cells=2, per_station=10
+    )
+    report = tmp_path / "report.json"
+    done = run_demo(scratch, "--weighings", weighings, "--capture", "--report", report)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(report.read_text())
+    assert [finding["holds"] for finding in result["capture"]] == [True] * 5
+    dtls = " ".join(result["handshakes"]["load cell to SmartBox (DTLS)"])
+    for message in ("ClientHello", "HelloVerifyRequest", "Certificate x", "CertificateRequest"):
+        assert message in dtls
+    # One station and one customer: what cannot be tried is said, and no failure.
+    assert [finding["holds"] for finding in result["attempts"]] == [None, None, None, True]

@@ -16,7 +16,7 @@ from steelyard.demo.errors import DemoFailed
 from steelyard.demo.plan import Plan, StationPlan
 from steelyard.demo.platform import NodeEntry, Registered, read_network, register_all
 from steelyard.demo.processes import Command, Processes
-from steelyard.demo.result import DemoResult
+from steelyard.demo.result import DemoResult, Finding
 from steelyard.demo.workspace import ADMINISTRATOR, Workspace
 
 START_SECONDS = 60.0
@@ -79,13 +79,7 @@ class Stage:
         with self._timed("registration"):
             await self._register()
         if self._options.capture:
-            ports = self.workspace.ports
-            self.capture = Capture(
-                self.workspace.root / "capture.pcapng",
-                list(ports.coap.values()),
-                [ports.management, ports.tickets],
-            )
-            await self.capture.start()
+            await self._start_capture()
         with self._timed("weighings"):
             await self._start_stations()
             await self._wait_for_receipts()
@@ -131,6 +125,19 @@ class Stage:
         password = self.workspace.password_file.read_text("ascii").strip()
         await self.management.log_in(ADMINISTRATOR, password, self.management)
         self.registered = await self._watching(register_all(self.management, self.plan, self.nodes))
+
+    async def _start_capture(self) -> None:
+        why_not = Capture.missing()
+        if why_not is not None:
+            self.result.capture.append(Finding("the stations' traffic", "recorded", why_not, None))
+            return
+        ports = self.workspace.ports
+        self.capture = Capture(
+            self.workspace.root / "capture.pcapng",
+            list(ports.coap.values()),
+            [ports.management, ports.tickets],
+        )
+        await self.capture.start()
 
     async def _start_stations(self) -> None:
         for station in self.plan.stations:
