@@ -308,3 +308,34 @@ def test_a_bad_certificate_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     said = json.loads(capsys.readouterr().err)
     assert said["message"] == "load cell stopped"
     assert "none.pem: No such file" in said["detail"]
+
+
+def _run_command(directory: Path) -> None:
+    """In a child of multiprocessing: the command, and whether it stayed in this interpreter."""
+    from steelyard.loadcell.cli import loadcell
+
+    try:
+        loadcell(["run", "--once", "--replay", str(directory / "rows.csv")], standalone_mode=False)
+    except Exception as error:  # noqa: BLE001 - its name is what the test looks at
+        (directory / "stayed").write_text(type(error).__name__)
+
+
+def test_a_forked_command_stays_in_its_parent_s_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child of multiprocessing shares its parent's pages: it must not become a new interpreter."""
+    import multiprocessing
+
+    for name, value in {
+        "SERIAL": "C1",
+        "SERVER_HOST": "127.0.0.1",
+        "CERTIFICATE_FILE": tmp_path / "none.pem",
+        "KEY_FILE": tmp_path / "none.pem",
+        "CA_FILE": tmp_path / "none.pem",
+        "POSITION_FILE": tmp_path / "position",
+    }.items():
+        monkeypatch.setenv(f"STEELYARD_LOADCELL_{name}", str(value))
+    child = multiprocessing.get_context("fork").Process(target=_run_command, args=(tmp_path,))
+    child.start()
+    child.join(30)
+    assert (tmp_path / "stayed").read_text() == "CredentialUnusable"

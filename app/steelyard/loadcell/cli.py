@@ -2,12 +2,14 @@
 
 import os
 import sys
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 import click
 
 from steelyard.loadcell.__main__ import to_argument
+from steelyard.loadcell.communicator import run_loadcell
 from steelyard.loadcell.settings import LoadCellSettings
 
 
@@ -37,8 +39,11 @@ def run(config: Path | None, replay: Path | None, interval: float | None, once: 
     if once:
         given["once"] = True
     changes = {name: value for name, value in given.items() if value is not None}
-    config_now = settings.model_copy(update=changes).config()
+    checked = settings.model_copy(update=changes).config()
+    if parent_process() is not None:
+        # Forked from a parent that imported everything: a new interpreter would share nothing.
+        sys.exit(run_loadcell(checked))
     # Become the small process; the settings were checked and their libraries are not needed.
-    argument = to_argument(config_now)
+    argument = to_argument(checked)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "steelyard.loadcell", argument])  # noqa: S606 - our own interpreter, no shell
