@@ -209,6 +209,13 @@ async def test_one_address_runs_out_whatever_the_account(world):
     await world.service.password_grant("ann@example.org", PASSWORD, Origin("192.0.2.8"))
 
 
+async def test_who_succeeds_never_runs_out(world):
+    """A terminal room logs in all day long behind one address, and so do its stations."""
+    for _ in range(25):
+        await world.service.password_grant("ann@example.org", PASSWORD, HERE)
+        await world.service.client_credentials_grant(world.station.client_id, world.secret, HERE)
+
+
 async def test_old_hash_parameters_are_replaced_by_the_log_in(world):
     """Without a new version of the user."""
     stronger = PasswordHasher(SETTINGS.model_copy(update={"argon2_iterations": 2}))
@@ -258,6 +265,15 @@ async def test_a_refresh_takes_a_new_role_along(world):
     renewed = await world.service.refresh_grant(grant.refresh_token, HERE)
     principal = await world.verifier.verify(renewed.access_token)
     assert principal.role is Role.CUSTOMER_ADMINISTRATOR
+    assert await _active(world, renewed.access_token)
+
+
+async def test_a_counted_up_epoch_ends_access_tokens_by_itself(world):
+    """Even where the log-in's family still stands: a refresh gives a token of the new epoch."""
+    grant = await world.service.password_grant("ann@example.org", PASSWORD, HERE)
+    await _change(world, world.user, lambda row: setattr(row, "token_epoch", row.token_epoch + 1))
+    assert not await _active(world, grant.access_token)
+    renewed = await world.service.refresh_grant(grant.refresh_token, HERE)
     assert await _active(world, renewed.access_token)
 
 

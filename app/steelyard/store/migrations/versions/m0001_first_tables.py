@@ -3,6 +3,8 @@
 Revision ID: 0001
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -24,6 +26,10 @@ _TABLES = (
     "audit_log",
 )
 _REFUSAL = "the audit log is append-only"
+
+
+_WHERE = sa.text("status <> 'deleted'")
+_LIVE: dict[str, Any] = {"sqlite_where": _WHERE, "postgresql_where": _WHERE}
 
 
 def upgrade() -> None:
@@ -48,25 +54,9 @@ def upgrade() -> None:
     op.create_table(
         "customers",
         sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column(
-            "status",
-            sa.Enum(
-                "active",
-                "disabled",
-                "deleted",
-                name="status",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
-            nullable=False,
-        ),
+        _words("status", "status", "active", "disabled", "deleted"),
         sa.Column("name_key", sa.String(length=256), nullable=False),
-        sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        *_row(),
         sa.CheckConstraint(
             "(status = 'deleted') = (deleted_at IS NOT NULL)", name=op.f("ck_customers_deleted")
         ),
@@ -77,8 +67,7 @@ def upgrade() -> None:
         "customers",
         ["name_key"],
         unique=True,
-        sqlite_where=sa.text("status <> 'deleted'"),
-        postgresql_where=sa.text("status <> 'deleted'"),
+        **_LIVE,
     )
     op.create_table(
         "revoked_tokens",
@@ -90,28 +79,12 @@ def upgrade() -> None:
     op.create_table(
         "nodes",
         sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column(
-            "role",
-            sa.Enum(
-                "network",
-                "admin",
-                "station",
-                name="noderole",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
-            nullable=False,
-        ),
+        _words("role", "noderole", "network", "admin", "station"),
         sa.Column("tessera_key", sa.String(length=64), nullable=False),
         sa.Column("rpc_url", sa.LargeBinary(), nullable=False),
         sa.Column("tessera_url", sa.LargeBinary(), nullable=False),
         sa.Column("customer_id", sa.String(length=26), nullable=True),
-        sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        *_row(),
         sa.ForeignKeyConstraint(
             ["customer_id"], ["customers.id"], name=op.f("fk_nodes_customer_id")
         ),
@@ -134,42 +107,20 @@ def upgrade() -> None:
         sa.Column("login", sa.String(length=254), nullable=False),
         sa.Column("login_key", sa.String(length=256), nullable=False),
         sa.Column("password_hash", sa.String(length=255), nullable=False),
-        sa.Column(
+        _words(
             "role",
-            sa.Enum(
-                "platform-administrator",
-                "customer-administrator",
-                "customer-user",
-                "station",
-                name="role",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
-            nullable=False,
+            "role",
+            "platform-administrator",
+            "customer-administrator",
+            "customer-user",
+            "station",
         ),
-        sa.Column(
-            "status",
-            sa.Enum(
-                "active",
-                "disabled",
-                "deleted",
-                name="status",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
-            nullable=False,
-        ),
+        _words("status", "status", "active", "disabled", "deleted"),
         sa.Column("failed_logins", sa.BigInteger(), nullable=False),
         sa.Column("locked_until", sa.BigInteger(), nullable=True),
         sa.Column("last_login_at", sa.BigInteger(), nullable=True),
         sa.Column("token_epoch", sa.BigInteger(), nullable=False),
-        sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        *_row(),
         sa.CheckConstraint(
             "(role = 'platform-administrator') = (customer_id IS NULL)",
             name=op.f("ck_users_customer"),
@@ -189,8 +140,7 @@ def upgrade() -> None:
         "users",
         ["login_key"],
         unique=True,
-        sqlite_where=sa.text("status <> 'deleted'"),
-        postgresql_where=sa.text("status <> 'deleted'"),
+        **_LIVE,
     )
     op.create_table(
         "stations",
@@ -200,20 +150,7 @@ def upgrade() -> None:
         sa.Column("client_secret_hash", sa.LargeBinary(length=32), nullable=True),
         sa.Column("token_epoch", sa.BigInteger(), nullable=False),
         sa.Column("node_id", sa.String(length=26), nullable=True),
-        sa.Column(
-            "status",
-            sa.Enum(
-                "pending",
-                "active",
-                "disabled",
-                "deleted",
-                name="stationstatus",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
-            nullable=False,
-        ),
+        _words("status", "stationstatus", "pending", "active", "disabled", "deleted"),
         sa.Column("contract_address", sa.LargeBinary(), nullable=True),
         sa.Column("account_key", sa.LargeBinary(), nullable=True),
         sa.Column("node_url", sa.LargeBinary(), nullable=True),
@@ -222,11 +159,7 @@ def upgrade() -> None:
         sa.Column("deployment_transaction", sa.String(length=66), nullable=True),
         sa.Column("deployment_block", sa.BigInteger(), nullable=True),
         sa.Column("name_key", sa.String(length=256), nullable=False),
-        sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        *_row(),
         sa.CheckConstraint(
             "(status = 'deleted') = (deleted_at IS NOT NULL)", name=op.f("ck_stations_deleted")
         ),
@@ -284,25 +217,9 @@ def upgrade() -> None:
         sa.Column("scale_serial", sa.String(length=32), nullable=False),
         sa.Column("max_capacity", sa.BigInteger(), nullable=False),
         sa.Column("scale_interval", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "status",
-            sa.Enum(
-                "active",
-                "disabled",
-                "deleted",
-                name="status",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
-            nullable=False,
-        ),
+        _words("status", "status", "active", "disabled", "deleted"),
         sa.Column("name_key", sa.String(length=256), nullable=False),
-        sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        *_row(),
         sa.CheckConstraint(
             "(status = 'deleted') = (deleted_at IS NOT NULL)", name=op.f("ck_weighbridges_deleted")
         ),
@@ -326,54 +243,25 @@ def upgrade() -> None:
         "weighbridges",
         ["customer_id", "scale_serial"],
         unique=True,
-        sqlite_where=sa.text("status <> 'deleted'"),
-        postgresql_where=sa.text("status <> 'deleted'"),
+        **_LIVE,
     )
     op.create_index(
         "uq_weighbridges_station_id_name_key",
         "weighbridges",
         ["station_id", "name_key"],
         unique=True,
-        sqlite_where=sa.text("status <> 'deleted'"),
-        postgresql_where=sa.text("status <> 'deleted'"),
+        **_LIVE,
     )
     op.create_table(
         "devices",
         sa.Column("customer_id", sa.String(length=26), nullable=False),
         sa.Column("station_id", sa.String(length=26), nullable=False),
         sa.Column("weighbridge_id", sa.String(length=26), nullable=True),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "smartbox",
-                "loadcell",
-                name="devicekind",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
-            nullable=False,
-        ),
+        _words("kind", "devicekind", "smartbox", "loadcell"),
         sa.Column("serial", sa.String(length=32), nullable=False),
         sa.Column("certificate_fingerprint", sa.String(length=64), nullable=True),
-        sa.Column(
-            "status",
-            sa.Enum(
-                "active",
-                "disabled",
-                "deleted",
-                name="status",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
-            ),
-            nullable=False,
-        ),
-        sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        _words("status", "status", "active", "disabled", "deleted"),
+        *_row(),
         sa.CheckConstraint(
             "(kind = 'loadcell') = (weighbridge_id IS NOT NULL)", name=op.f("ck_devices_place")
         ),
@@ -402,16 +290,14 @@ def upgrade() -> None:
         "devices",
         ["certificate_fingerprint"],
         unique=True,
-        sqlite_where=sa.text("status <> 'deleted'"),
-        postgresql_where=sa.text("status <> 'deleted'"),
+        **_LIVE,
     )
     op.create_index(
         "uq_devices_customer_id_serial",
         "devices",
         ["customer_id", "serial"],
         unique=True,
-        sqlite_where=sa.text("status <> 'deleted'"),
-        postgresql_where=sa.text("status <> 'deleted'"),
+        **_LIVE,
     )
     op.create_table(
         "refresh_tokens",
@@ -439,6 +325,23 @@ def downgrade() -> None:
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION steelyard_refuse_change()")
+
+
+def _row() -> list[sa.Column[Any]]:
+    """The columns of every entity."""
+    return [
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+    ]
+
+
+def _words(column: str, name: str, *words: str) -> sa.Column[Any]:
+    """A column of one of some words, with its check."""
+    kind = sa.Enum(*words, name=name, native_enum=False, create_constraint=True, length=32)
+    return sa.Column(column, kind, nullable=False)
 
 
 def _protect_audit_log() -> None:
