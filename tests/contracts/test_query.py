@@ -175,6 +175,23 @@ def test_a_limit_out_of_range_is_refused(station, limit):
     assert (caught.value.name, caught.value.arguments) == ("LimitOutOfRange", (limit, 500))
 
 
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_an_id_is_looked_for_strictly_behind_the_cursor(station, newest_first):
+    """A filter by id heeds the cursor and the other conditions, as any filter does."""
+    tickets = [make_ticket(id=f"t{number}", timestamp=BASE + number) for number in range(3)]
+    station.register(*tickets)
+    keys = [station.get(ticket.id).key for ticket in tickets]
+    wanted = TicketFilter(id="t1")
+    for cursor, held in ((0, 1), (keys[0], 1), (keys[1], 0), (keys[2], 0)):
+        place = cursor if not newest_first or cursor == 0 else keys[2 - keys.index(cursor)]
+        page, following = station.query(wanted, place, newest_first=newest_first)
+        assert ([entry.ticket for entry in page], following) == ([tickets[1]] * held, 0)
+        assert station.count(wanted, place, newest_first=newest_first) == (held, 0)
+    assert station.query(TicketFilter(id="t1", scale_serial="WB-1"))[0] != []
+    for other in ({"scale_serial": "LC-1"}, {"gross_to": 1}, {"timestamp_to": BASE}):
+        assert station.query(TicketFilter(id="t1", **other)) == ([], 0)
+
+
 def test_an_unknown_id_is_refused(station):
     """`get` tells the id that nobody has."""
     with pytest.raises(ContractError) as caught:
