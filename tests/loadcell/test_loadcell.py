@@ -323,7 +323,7 @@ def _run_command(directory: Path) -> None:
 def test_a_forked_command_stays_in_its_parent_s_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A child of multiprocessing shares its parent's pages: it must not become a new interpreter."""
+    """A child of multiprocessing shares its parent's pages: it becomes no new interpreter."""
     import multiprocessing
 
     for name, value in {

@@ -104,6 +104,7 @@ class Field:
         self.data = directory / "data"
         self.port = port
         self.rows = directory / "rows.csv"
+        self.cells: dict[str, int] = {}
 
     async def start_smartbox(self, **extra: object) -> int:
         (self.data / READY_FILE).unlink(missing_ok=True)
@@ -119,17 +120,22 @@ class Field:
             **extra,
         )
 
-    async def start_cells(self) -> None:
-        for serial in CELLS:
-            config = self.stage.cell(
-                serial, self.port, self.directory, answer_seconds=0.8, silence_seconds=0.1
-            )
-            await self.zygote.fork(
-                role="cell",
-                config=asdict(config),
-                log=self.directory / "cells.log",
-                exit_file=self.directory / f"{serial}.exit",
-            )
+    async def start_cell(self, serial: str) -> None:
+        config = self.stage.cell(
+            serial, self.port, self.directory, answer_seconds=0.8, silence_seconds=0.1
+        )
+        self.cells[serial] = await self.zygote.fork(
+            role="cell",
+            config=asdict(config),
+            log=self.directory / "cells.log",
+            exit_file=self.directory / f"{serial}.exit",
+        )
+
+    async def restart_cell(self, serial: str) -> None:
+        """SIGKILL a load cell, too, and start it again where its position is."""
+        kill(self.cells[serial])
+        await until(lambda: not is_alive(self.cells[serial]))
+        await self.start_cell(serial)
 
     def alibi_bytes(self) -> int:
         path = self.data / ALIBI_FILE
@@ -178,12 +184,16 @@ def check_nothing_lost(field: Field, planned: list[Planned]) -> None:
 async def test_a_smartbox_killed_a_hundred_times_loses_and_doubles_nothing(
     zygote: Zygote, stage: Stage, platform: FakePlatform, tmp_path: Path
 ) -> None:
-    """A hundred SIGKILLs at random moments of one long run, then the books are balanced."""
+    """A hundred SIGKILLs at random moments of one long run, then the books are balanced.
+
+    Twenty load cells are killed on the way as well.
+    """
     chance = random.Random(SEED)  # noqa: S311 - repeatable moments
     planned = plan(1000)
     write_replay(planned, tmp_path)
     field = Field(zygote, stage, platform, tmp_path, free_udp_port())
-    await field.start_cells()
+    for serial in CELLS:
+        await field.start_cell(serial)
     progress = []
     for number in range(KILLS):
         # Every fourth time it dies by itself, right before a write of the alibi memory is durable.
@@ -195,6 +205,8 @@ async def test_a_smartbox_killed_a_hundred_times_loses_and_doubles_nothing(
         await asyncio.sleep(chance.uniform(0.0, 0.02))
         kill(pid)
         await until(lambda pid=pid: not is_alive(pid))
+        if number % 5 == 0:
+            await field.restart_cell(chance.choice([*CELLS]))
         progress.append(field.alibi_bytes())
     assert progress[0] < progress[KILLS // 2] < progress[-1], "the kills must hit a run at work"
     assert not field.cells_done(), "the kills must hit a run at work"
