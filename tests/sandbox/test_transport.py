@@ -1,6 +1,7 @@
 """JSON-RPC over HTTP, as geth's server does it."""
 
 import json
+import sys
 
 import pytest
 
@@ -93,10 +94,20 @@ async def test_what_is_not_json_rpc(session, client):
         assert response.status == 404
 
 
-async def test_deep_and_odd_json_is_no_trouble(session, client):
+@pytest.fixture
+def high_recursion_limit():
+    """As py_ecc leaves it in a process that has imported eth-account."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+async def test_deep_and_odd_json_is_no_trouble(session, client, high_recursion_limit):
     """Nesting, huge numbers and lone surrogates end in an error of JSON-RPC."""
     for body in (
-        "[" * 100_000,
+        "[" * 1_000_000,
+        '{"id":1,"method":"net_version","params":' + '[{"a":' * 200_000,
         '{"id":1,"method":"eth_getBlockByNumber","params":[1e999,false]}',
         '{"id":1,"method":"eth_getCode","params":["\\ud800","latest"]}',
         '{"id":' + "9" * 5000 + ',"method":"net_version"}',
@@ -106,6 +117,15 @@ async def test_deep_and_odd_json_is_no_trouble(session, client):
         status, content = await post(session, client, body)
         assert status == 200
         assert "error" in json.loads(content) or "result" in json.loads(content)
+
+
+async def test_a_large_batch_is_not_nested(session, client):
+    """Many calls side by side are answered; brackets in a text are no nesting."""
+    call = {"jsonrpc": "2.0", "id": '[[{{\\"[[' * 100, "method": "net_version", "params": []}
+    _, content = await post(session, client, json.dumps([call] * 500))
+    answers = json.loads(content)
+    assert len(answers) == 500
+    assert answers[-1] == {"jsonrpc": "2.0", "id": call["id"], "result": "1337"}
 
 
 async def test_simple_questions(client):

@@ -1,10 +1,10 @@
 """JSON-RPC over HTTP: one request or a batch, as geth's server answers them."""
 
-import json
 from typing import Any
 
 from structlog import get_logger
 
+from steelyard.sandbox.documents import read_json, write_json
 from steelyard.sandbox.errors import RpcError, invalid_params, server_error
 from steelyard.sandbox.methods import NodeMethods
 
@@ -16,8 +16,8 @@ def answer(methods: NodeMethods, body: bytes) -> bytes:
     if not body.strip():
         return b""
     try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
+        request = read_json(body)
+    except ValueError:
         return _encode(_failure(None, RpcError(-32700, "parse error")))
     if not isinstance(request, list):
         reply = _answer_one(methods, request)
@@ -32,15 +32,15 @@ def answer(methods: NodeMethods, body: bytes) -> bytes:
 def called_methods(body: bytes) -> list[str]:
     """The names of the methods that a body calls; empty for what is no request."""
     try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
+        request = read_json(body)
+    except ValueError:
         return []
     calls = request if isinstance(request, list) else [request]
     return [str(call.get("method")) for call in calls if isinstance(call, dict)]
 
 
 def _encode(reply: Any) -> bytes:
-    return json.dumps(reply, separators=(",", ":")).encode() + b"\n"
+    return write_json(reply) + b"\n"
 
 
 def _failure(identifier: Any, error: RpcError) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """A privacy manager's third-party API, as Tessera serves it."""
 
 import base64
-import json
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
+from steelyard.sandbox.documents import read_json, write_json
 from steelyard.sandbox.errors import TesseraError
 from steelyard.sandbox.privacy import PrivacyManager, PrivacyNetwork
 
@@ -61,8 +61,8 @@ def privacy_handler(
 
 def _read_store_request(body: bytes) -> tuple[bytes, str | None]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = read_json(body)
+    except ValueError:
         raise TesseraError(400, "HTTP 400 Bad Request") from None
     if not isinstance(document, dict):
         raise TesseraError(400, "HTTP 400 Bad Request")
@@ -103,5 +103,4 @@ def _text(status: int, text: str) -> web.Response:
 
 
 def _json(document: Any) -> web.Response:
-    body = json.dumps(document, separators=(",", ":")).encode()
-    return web.Response(body=body, content_type="application/json")
+    return web.Response(body=write_json(document), content_type="application/json")
