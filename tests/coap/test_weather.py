@@ -10,14 +10,15 @@ from aiocoap.error import LibraryShutdown, NetworkError
 from coap_harness import Bench, sample_request, until
 
 from steelyard.coap.client import ClientTimes
+from steelyard.coap.server import ServerLimits
 
 
 @pytest.mark.slow
 async def test_first_requests_survive_heavy_loss(bench: Bench) -> None:
-    """At 20 % loss each way, six cells' first requests, handshake included, all succeed."""
-    server = await bench.server()
+    """At 20 % loss each way, ten cells' first requests, handshake included, all succeed."""
+    server = await bench.server(limits=ServerLimits(max_sessions_per_certificate=100))
     requests = []
-    for seed in range(6):
+    for seed in range(10):
         proxy = await bench.proxy(server, loss=0.2, seed=seed)
         client = await bench.client()
         requests.append((proxy, client.request(sample_request(proxy.address)).response))

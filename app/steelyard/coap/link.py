@@ -24,8 +24,8 @@ class ClientTimes:
     """How long a client waits (seconds).
 
     DTLS has no reset: a server that lost its sessions keeps silent. After `silence` without an
-    answer to what was sent, the client shakes hands anew. A handshake that got no answer at all
-    starts again after the same time, one that got some after `handshake`.
+    answer to what was sent, the client shakes hands anew. So it does when a handshake hears nothing
+    for as long, or is not done after `handshake`.
     """
 
     silence: float = 10.0
@@ -61,7 +61,7 @@ class Link(asyncio.DatagramProtocol):
         self._session: Session | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._began = 0.0
-        self._heard_something = False
+        self._heard = 0.0
         self._waiting_since: float | None = None
         # The last time that aiocoap sent it, by message: a retransmission is the same bytes.
         self._pending: dict[bytes, float] = {}
@@ -108,7 +108,7 @@ class Link(asyncio.DatagramProtocol):
             self._counters.junk += 1
             return
         handshaking = session.state is State.HANDSHAKING
-        self._heard_something = True
+        self._heard = self._loop.time()
         plaintexts = session.receive(data)
         if handshaking and session.state is State.ESTABLISHED:
             self._settle(session)
@@ -157,8 +157,7 @@ class Link(asyncio.DatagramProtocol):
             self._fail(problem)
             return
         self._session = Session.connect(context, self._server_name)
-        self._began = self._loop.time()
-        self._heard_something = False
+        self._began = self._heard = self._loop.time()
         self._after()
 
     def _settle(self, session: Session) -> None:
@@ -209,8 +208,7 @@ class Link(asyncio.DatagramProtocol):
         return None if self._waiting_since is None else self._waiting_since + self._times.silence
 
     def _handshake_deadline(self) -> float:
-        patience = self._times.handshake if self._heard_something else self._times.silence
-        return self._began + patience
+        return min(self._began + self._times.handshake, self._heard + self._times.silence)
 
     def _tick(self) -> None:
         self._timer = None
@@ -228,7 +226,7 @@ class Link(asyncio.DatagramProtocol):
         }
         if self._pending:
             self._counters.reconnects += 1
-            if self._heard_something or len(self._addresses) < 2:
+            if self._heard > self._began or len(self._addresses) < 2:
                 self._shake_hands()
             else:
                 self._moving = self._loop.create_task(self._move_on(), name="coap next address")
