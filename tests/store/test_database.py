@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from database_fixtures import BOTH
 from databases import a_customer, a_station, a_user
 from steelyard.errors import ConfigurationError
 from steelyard.store.database import Database
@@ -171,6 +172,21 @@ async def test_the_statement_timeout_reaches_the_server(
         async with database.session(read_only=True) as session:
             await session.execute(text("SELECT pg_sleep(5)"))
     await database.dispose()
+
+
+@pytest.mark.parametrize("store_settings", [BOTH[1]], indirect=True)
+async def test_dropped_connections_are_made_anew(database):
+    """A unit of work that loses its connection is a 503; the next one has another connection."""
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable):
+            async with database.session() as session:
+                await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        await database.ping()
+    async with database.session() as killer:
+        async with database.session(read_only=True) as other:
+            pid = await other.scalar(text("SELECT pg_backend_pid()"))
+        await killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    await asyncio.gather(*(database.ping() for _ in range(3)))
 
 
 async def test_sqlite_is_set_up_for_durability(migrated_sqlite, tmp_path):
