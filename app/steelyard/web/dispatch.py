@@ -141,8 +141,7 @@ class Dispatcher:
                         raise too_large
         except TimeoutError:
             raise ReadTimeout(
-                f"The body must arrive within {self._read_seconds:g} seconds.",
-                headers={"Connection": "close"},
+                f"The body must arrive within {self._read_seconds:g} seconds."
             ) from None
         except (web.RequestPayloadError, ValueError):
             raise MalformedBody("The body was cut off, or its transfer coding is wrong.") from None

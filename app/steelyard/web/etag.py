@@ -39,7 +39,7 @@ def versions_allowed(request: web.Request) -> frozenset[str] | None:
 
 def with_etag(request: web.Request, reply: Reply, etag: str) -> Reply:
     """The reply with its ETag; 304 without a body where If-None-Match says that it is known."""
-    headers = {**reply.headers, hdrs.ETAG: etag}
+    headers = {**reply.headers, "ETag": etag}
     known = _tags(request, hdrs.IF_NONE_MATCH)
     if known is not None and request.method in {"GET", "HEAD"}:
         plain = {tag.removeprefix("W/") for tag in known}

@@ -5,6 +5,26 @@ import sys
 from typing import TextIO
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+
+
+class _WithoutWhatWasSent(logging.Filter):
+    """Takes the exception off a line about bytes that are no HTTP: it quotes them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.msg, record.args = "request that is no HTTP", ()
+            record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+        return True
+
+
+def protocol_logger() -> logging.Logger:
+    """The logger for aiohttp's protocol: it writes nothing of what a caller sent."""
+    found = logging.getLogger("steelyard.web.protocol")
+    if not found.filters:
+        found.addFilter(_WithoutWhatWasSent())
+    return found
 
 
 def configure_logging(level: str = "info", stream: TextIO | None = None) -> None:

@@ -27,6 +27,9 @@ REQUEST_ID = "X-Request-Id"
 REQUEST_ID_KEY = web.RequestKey("request_id", str)
 UNMATCHED = "(unmatched)"
 
+# Where the rest of the body may still come: the connection is of no further use.
+_BODY_UNREAD = frozenset({408, 413})
+
 _RESPONSE_KEY = web.RequestKey("response", web.StreamResponse)
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
@@ -132,7 +135,10 @@ def _answer(request: web.Request, problem: Problem) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
         return request[_RESPONSE_KEY]
-    return render_for(request, problem)
+    response = render_for(request, problem)
+    if problem.status in _BODY_UNREAD:
+        response.force_close()
+    return response
 
 
 def render_for(request: web.Request, problem: Problem) -> web.Response:

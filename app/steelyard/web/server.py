@@ -11,6 +11,7 @@ import click
 from aiohttp import web
 
 from steelyard.errors import ConfigurationError
+from steelyard.web.logs import protocol_logger
 from steelyard.web.settings import ServerSection
 from steelyard.web.tls import ServerCertificate
 
@@ -29,9 +30,11 @@ async def running(
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=protocol_logger(),
         handle_signals=False,
         auto_decompress=False,
         keepalive_timeout=75.0,
+        lingering_time=2.0,
         shutdown_timeout=settings.shutdown_seconds,
     )
     watcher = asyncio.create_task(_watch(certificate, reload_seconds))
