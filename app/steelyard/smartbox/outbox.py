@@ -20,41 +20,8 @@ from typing import Any
 from steelyard.smartbox.alibi_format import Head, Record
 from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.models import Moment, Sample
+from steelyard.smartbox.outbox_schema import SCHEMA, SCHEMA_VERSION
 from steelyard.ticket import Receipt
-
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE tickets (
-  id TEXT PRIMARY KEY,
-  sequence INTEGER NOT NULL UNIQUE,
-  alibi_offset INTEGER NOT NULL,
-  alibi_hash BLOB NOT NULL,
-  body TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'registered', 'refused')),
-  transaction_hash TEXT,
-  block_number INTEGER,
-  problem TEXT,
-  CHECK ((state = 'registered') = (transaction_hash IS NOT NULL AND block_number IS NOT NULL)),
-  CHECK ((state = 'refused') = (problem IS NOT NULL))
-) STRICT;
-CREATE INDEX tickets_waiting ON tickets (sequence) WHERE state IN ('queued', 'sending');
-CREATE INDEX tickets_state ON tickets (state);
-CREATE TABLE samples (
-  cell TEXT NOT NULL, time INTEGER NOT NULL, sequence INTEGER NOT NULL,
-  ticket TEXT NOT NULL REFERENCES tickets (id),
-  PRIMARY KEY (cell, time, sequence)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE set_aside (
-  weighbridge TEXT NOT NULL, time INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
-  PRIMARY KEY (weighbridge, time)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE set_aside_samples (
-  weighbridge TEXT NOT NULL, time INTEGER NOT NULL, cell TEXT NOT NULL,
-  sequence INTEGER NOT NULL, raw TEXT NOT NULL,
-  PRIMARY KEY (weighbridge, time, cell)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +75,7 @@ class Outbox:
     def _migrate(self) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            for statement in _SCHEMA.split(";\n"):
+            for statement in SCHEMA.split(";\n"):
                 self._connection.execute(statement)
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:

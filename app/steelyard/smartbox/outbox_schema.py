@@ -1,0 +1,35 @@
+"""The outbox's tables. The checks hold whatever the code above them does."""
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE tickets (
+  id TEXT PRIMARY KEY,
+  sequence INTEGER NOT NULL UNIQUE,
+  alibi_offset INTEGER NOT NULL,
+  alibi_hash BLOB NOT NULL,
+  body TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'registered', 'refused')),
+  transaction_hash TEXT,
+  block_number INTEGER,
+  problem TEXT,
+  CHECK ((state = 'registered') = (transaction_hash IS NOT NULL AND block_number IS NOT NULL)),
+  CHECK ((state = 'refused') = (problem IS NOT NULL))
+) STRICT;
+CREATE INDEX tickets_waiting ON tickets (sequence) WHERE state IN ('queued', 'sending');
+CREATE INDEX tickets_state ON tickets (state);
+CREATE TABLE samples (
+  cell TEXT NOT NULL, time INTEGER NOT NULL, sequence INTEGER NOT NULL,
+  ticket TEXT NOT NULL REFERENCES tickets (id),
+  PRIMARY KEY (cell, time, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE set_aside (
+  weighbridge TEXT NOT NULL, time INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+  PRIMARY KEY (weighbridge, time)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE set_aside_samples (
+  weighbridge TEXT NOT NULL, time INTEGER NOT NULL, cell TEXT NOT NULL,
+  sequence INTEGER NOT NULL, raw TEXT NOT NULL,
+  PRIMARY KEY (weighbridge, time, cell)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+"""
