@@ -1,9 +1,9 @@
 """The consortium on disk: its identity, and an append-only log of payloads and blocks.
 
-A record is its length and CRC-32 (4 bytes each, big-endian) and an RLP list. A record that the end
-of the file cuts off was never acknowledged and is dropped; one that is damaged before the end is
-an error, because what follows it cannot be trusted. A block with transactions is on the disk
-(fsync) before anyone sees it.
+A record is an RLP list behind a head of three big-endian words: its length, its CRC-32 and the
+CRC-32 of these two. A record that the end of the file cuts off was never acknowledged and is
+dropped; one that is damaged before the end is an error, because what follows it would be lost.
+A block with transactions is on the disk (fsync) before anyone sees it.
 """
 
 import fcntl
@@ -12,15 +12,15 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from steelyard.sandbox.errors import SandboxProblem
 from steelyard.sandbox.rlp import Encodable, Item, RlpError, decode, encode
 
 _LOG = "ledger.log"
 _IDENTITY = "consortium.json"
-_HEAD = 8
-_MAGIC = b"steelyard sandbox ledger 1\n"
+_HEAD = 12
+_MAGIC = b"steelyard sandbox ledger 2\n"
 RAW, HELD, BLOCK = b"R", b"H", b"B"
 
 
@@ -99,15 +99,22 @@ class LedgerStore:
         finally:
             os.close(directory)
 
-    def _read(self, head: bytes, file: Any, left: int, position: int) -> bytes | None:
+    def _read(self, head: bytes, file: BinaryIO, left: int, position: int) -> bytes | None:
         """The record's body; None for one that the end of the file cuts off."""
-        length = int.from_bytes(head[:4], "big")
-        if len(head) < _HEAD or length > left:
+        if len(head) < _HEAD:
             return None
+        length, checksum, head_checksum = (
+            int.from_bytes(head[at : at + 4], "big") for at in (0, 4, 8)
+        )
+        if zlib.crc32(head[:8]) != head_checksum:
+            # After a power cut a file may have got its length, and none of its bytes.
+            if not any(head) and not any(file.read()):
+                return None
+            raise SandboxProblem(f"{self._path} is damaged at byte {position}")
         body = file.read(length)
-        if zlib.crc32(body) == int.from_bytes(head[4:], "big"):
-            return bytes(body)
-        if length == left:  # the last one: its length was written, but not all of its bytes
+        if len(body) == length and zlib.crc32(body) == checksum:
+            return body
+        if length >= left:  # the last one: not all of its bytes were written
             return None
         raise SandboxProblem(f"{self._path} is damaged at byte {position}")
 
@@ -115,7 +122,7 @@ class LedgerStore:
         """Add a record, and bring everything written so far to the disk if asked."""
         body = encode(record)
         head = len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big")
-        _write(self._file, head + body)
+        _write(self._file, head + zlib.crc32(head).to_bytes(4, "big") + body)
         if durably:
             os.fsync(self._file)
 
