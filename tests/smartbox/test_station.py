@@ -55,6 +55,7 @@ class Bench:
         self.status = Status(lambda: START_MS)
         self.failures: list[BaseException] = []
         self.woken = 0
+        self.closed = False
 
     async def open(self) -> "Bench":
         self.recorder = await Recorder.open(
@@ -76,8 +77,10 @@ class Bench:
         self.woken += 1
 
     async def close(self) -> None:
-        await self.station.close()
-        await self.recorder.close()
+        if not self.closed:
+            self.closed = True
+            await self.station.close()
+            await self.recorder.close()
 
     async def take(self, *given: Sample) -> list[Any]:
         """Send samples all at once; what each sender got."""
@@ -179,6 +182,27 @@ async def test_a_time_without_a_row_is_set_aside(bench: Callable[..., Any]) -> N
     assert await station.take(*strange) == [None] * 4
     assert await station.tickets() == []
     assert [aside["reason"] for aside in await station.aside()] == ["no-row"]
+
+
+async def test_what_was_set_aside_is_looked_at_again_at_the_start(
+    bench: Callable[..., Any],
+) -> None:
+    """A row that was added meanwhile makes the ticket; what is not complete waits on."""
+    planned = plan(4)
+    station = await bench(planned[:2], deadline=0.05)
+    await station.take(*samples(planned[2]))
+    await station.take(*samples(planned[3])[:2])
+    assert [aside["reason"] for aside in await station.aside()] == ["no-row", "silent-cells"]
+    assert set(station.status.alarms()) == {"no-row:wb-1", "silent-cells:wb-2"}
+    await station.close()
+    again = await bench(planned)
+    await again.station.resume()
+    await until(lambda: again.woken == 1)
+    assert await again.tickets() == [expected_ticket(planned[2])]
+    assert [aside["time"] for aside in await again.aside()] == [planned[3].time]
+    assert set(again.status.alarms()) == {"silent-cells:wb-2"}
+    assert await again.take(*samples(planned[3])) == [None] * 4
+    assert await again.tickets() == [expected_ticket(w) for w in planned[2:]]
 
 
 async def test_a_weight_below_zero_is_set_aside(bench: Callable[..., Any]) -> None:

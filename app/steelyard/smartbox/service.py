@@ -101,6 +101,7 @@ class SmartBox:
             uplink = await stack.enter_async_context(self._uplink(recorder, status))
             station = await self._station(recorder, status, uplink)
             stack.push_async_callback(station.close)
+            await station.resume()
             server = await self._listen(station, status)
             stack.push_async_callback(server.shutdown)
             page = StatusPage(

@@ -11,7 +11,9 @@ from structlog import get_logger
 
 from steelyard.smartbox.emission import TicketBuilder
 from steelyard.smartbox.errors import (
+    NoSuchWeighing,
     NotWeighable,
+    OutOfRange,
     SampleConflict,
     StorageUnavailable,
     UnknownCell,
@@ -56,6 +58,22 @@ class Station:
         self._taken: dict[Moment, asyncio.Future[None]] = {}
         self._timers: dict[Moment, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def resume(self) -> None:
+        """Look again at what was set aside: a corrected row or setting may make it a ticket."""
+        outbox = self._recorder.storage.outbox
+        for aside in await self._recorder.run(outbox.weighings_set_aside):
+            moment = Moment(aside["weighbridge"], aside["time"])
+            samples = await self._recorder.run(outbox.samples_set_aside, moment)
+            self._status.raise_alarm(f"{aside['reason']}:{moment.weighbridge}", aside["detail"])
+            if moment.weighbridge in self._weighbridge_of.values():
+                self._open(moment, samples)
+                if self._joiner.joined(moment) is not None:
+                    self._settle_soon(moment)
+                else:
+                    self._timers.pop(moment).cancel()
+                    self._joiner.close(moment)
+                    del self._taken[moment]
 
     async def take(self, sample: Sample) -> None:
         """Return once the sample is part of a durable ticket or durably set aside.
@@ -142,11 +160,13 @@ class Station:
         try:
             draft = self._builder.build(joined)
         except NotWeighable as problem:
+            self._status.raise_alarm(f"{problem.reason}:{moment.weighbridge}", problem.detail)
             await self._set_aside(moment, problem.reason, problem.detail)
             return
         await self._recorder.run(self._recorder.storage.record, joined, draft)
         self._status.count("tickets")
-        self._status.clear_alarm(f"{SILENT_CELLS}:{moment.weighbridge}")
+        for reason in (SILENT_CELLS, NoSuchWeighing.reason, OutOfRange.reason):
+            self._status.clear_alarm(f"{reason}:{moment.weighbridge}")
         self._on_ticket()
 
     async def _set_aside_silent(self, moment: Moment) -> None:
