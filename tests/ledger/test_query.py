@@ -1,5 +1,6 @@
 """Reading: pages are what the reference filter lets pass, wherever the cursor stands."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -138,10 +139,11 @@ async def test_a_page_size_out_of_range_is_named(limit, ledger, writer):
 
 async def test_receipts_lead_back_to_each_transaction(ledger, writer, customer_view):
     """Tickets of several transactions, some in one block, find their own transaction again."""
-    expected = {}
-    for start in range(0, 12, 3):
-        for outcome in await ledger.register(writer, STOCK[start : start + 3]):
-            expected[outcome.ticket_id] = outcome.receipt
+    batches = [STOCK[start : start + 3] for start in range(0, 24, 3)]
+    results = await asyncio.gather(*(ledger.register(writer, one) for one in batches))
+    expected = {one.ticket_id: one.receipt for outcomes in results for one in outcomes}
+    assert len({one.transaction_hash for one in expected.values()}) == len(batches)
+    assert len({one.block_number for one in expected.values()}) < len(batches)
     for ticket_id, receipt in expected.items():
         assert await ledger.receipt(customer_view, ticket_id) == receipt
 
