@@ -7,7 +7,7 @@ from pydantic import Field
 
 from steelyard.settings import Section
 
-MAX_NODES = 50
+MAX_NODES = 500
 MAX_BASE_PORT = 65_535 - 2 * MAX_NODES
 
 
