@@ -101,7 +101,9 @@ def test_a_ticket_of_new_texts_only_is_bounded():
             assert node.registering_gas(data) < ONE_TICKET_GAS
 
 
-@pytest.mark.parametrize(("gas", "newest_first"), [(CALL_GAS, False), (1_000_000, True)])
+@pytest.mark.parametrize(
+    ("gas", "newest_first"), [(CALL_GAS, False), (20_000_000, False), (1_000_000, True)]
+)
 def test_the_largest_pages_fit_into_the_gas(gas, newest_first):
     """Pages of 500 tickets of 32 cells get shorter, never fail, and lose nothing."""
     cells = tuple(CellWeight(serial=f"cell-{i}", weight=-i) for i in range(32))
