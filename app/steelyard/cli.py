@@ -70,6 +70,8 @@ def main() -> None:
     try:
         steelyard(standalone_mode=True)
     except Problem as problem:
-        hint = f" {problem.hint}" if problem.hint else ""
-        click.echo(f"steelyard: {problem}{hint}", err=True)
+        sentence = str(problem)
+        if problem.hint:
+            sentence = f"{sentence.rstrip('.')}. {problem.hint}"
+        click.echo(f"steelyard: {sentence}", err=True)
         sys.exit(1)
