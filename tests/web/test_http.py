@@ -261,6 +261,16 @@ async def test_work_that_takes_too_long_is_given_up(serve) -> None:
         assert cancelled.is_set()
 
 
+async def test_a_handlers_own_timeout_is_a_fault(serve) -> None:
+    """A TimeoutError that the handler lets out is not taken for the server's limit."""
+
+    async def fail(call: Call[None, Any]) -> Reply:
+        raise TimeoutError
+
+    client = await serve(endpoint(fail))
+    assert (await client.get("/v1/things")).status == 500
+
+
 async def test_a_stream_that_fails_is_cut_off(serve) -> None:
     """After the status was sent, the only way to say 'not complete' is to cut the connection."""
 

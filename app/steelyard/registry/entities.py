@@ -144,8 +144,8 @@ class Entities(Generic[RowT]):
             require_match(call.request, etag_of(row.version))
             await self.change(session, row, call.body)
             await session.flush()
-            changed = sorted(call.body.model_fields_set)
-            await self.note(session, call, "update", row.id, {"fields": changed})
+            if changed := sorted(call.body.model_fields_set):
+                await self.note(session, call, "update", row.id, {"fields": changed})
         return Reply(self.show(row), headers={"ETag": etag_of(row.version)})
 
     async def delete(self, call: Call[None, Any]) -> Reply:

@@ -57,9 +57,11 @@ class Dispatcher:
         )
         self._require_headers(request)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds) as deadline:
                 reply = await self.endpoint.handler(call)
         except TimeoutError:
+            if not deadline.expired():
+                raise  # the handler's own, and no answer of ours
             raise HandlerTimeout(
                 f"It took longer than {self._seconds:g} seconds.", headers={"Retry-After": "1"}
             ) from None

@@ -69,6 +69,8 @@ def run(build: Callable[[], web.Application], settings: ServerSection, name: str
     """Build the application inside a new event loop and serve it until a signal."""
 
     async def main() -> None:
+        # What is wrong with the files is said before anything is opened that would need closing.
+        ServerCertificate(settings.certificate, settings.private_key)
         await serve(build(), settings, name)
 
     asyncio.run(main())
