@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -102,9 +104,9 @@ def test_any_number_of_stations_weighbridges_and_cells(tmp_path: Path, scratch: 
     assert processes_of(scratch) == [], "and leaves no process behind"
 
 
-@pytest.mark.slow
-def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, scratch: Path) -> None:
-    """SIGTERM in the middle ends every process and removes the directory."""
+@contextmanager
+def demo_under_way(tmp_path: Path, scratch: Path) -> Iterator[subprocess.Popen[str]]:
+    """A small demo that would be kept, when its first processes run."""
     weighings = make_weighings(
         tmp_path / "weighings.csv", stations=2, weighbridges=1, cells=2, per_station=3
     )
@@ -121,10 +123,18 @@ def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, scratch: Path) -> 
             if "registration" in line:
                 break
         assert len(processes_of(scratch)) >= 3
-        demo.send_signal(signal.SIGTERM)
-        _, complaint = demo.communicate(timeout=60)
+        yield demo
     finally:
         demo.kill()
+        demo.communicate()
+
+
+@pytest.mark.slow
+def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, scratch: Path) -> None:
+    """SIGTERM in the middle ends every process and removes the directory."""
+    with demo_under_way(tmp_path, scratch) as demo:
+        demo.send_signal(signal.SIGTERM)
+        _, complaint = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert "Traceback" not in complaint
     wait_until_gone(scratch)
@@ -134,24 +144,8 @@ def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, scratch: Path) -> 
 @pytest.mark.slow
 def test_a_killed_demo_takes_its_processes_along(tmp_path: Path, scratch: Path) -> None:
     """Even SIGKILL of the demo leaves no process behind."""
-    weighings = make_weighings(
-        tmp_path / "weighings.csv", stations=1, weighbridges=1, cells=2, per_station=3
-    )
-    demo = subprocess.Popen(
-        [STEELYARD, "demo", "--keep", "--weighings", weighings],
-        env=environment(scratch),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert demo.stdout is not None
-    try:
-        for line in demo.stdout:
-            if "registration" in line:
-                break
-    finally:
-        demo.kill()
-        demo.communicate()
+    with demo_under_way(tmp_path, scratch):
+        pass
     wait_until_gone(scratch)
 
 
