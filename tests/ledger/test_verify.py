@@ -101,16 +101,16 @@ async def test_no_node_is_no_proof(ledger, writer, registered):
 async def test_any_altered_byte_of_a_receipt_fails(ledger, writer, customer_view, registered):
     """A receipt's JSON with one byte changed is refused, or its proof does not hold."""
     text = json.dumps(registered.model_dump(mode="json"), separators=(",", ":")).encode()
-    altered = []
+    different = []
     for changed in changes_of(text, 60):
         try:
             receipt = Receipt.model_validate_json(changed)
         except ValidationError:
             continue
         if receipt != registered:
-            altered.append(receipt)
-    assert len(altered) > 5
-    for receipt in altered:
+            different.append(receipt)
+    assert len(different) > 5
+    for receipt in different:
         assert not (await ledger.verify(customer_view, receipt)).holds, receipt
 
 
@@ -118,16 +118,16 @@ async def test_any_altered_byte_of_a_ticket_fails(ledger, customer_view, registe
     """A ticket's JSON with one byte changed is refused, or its proof does not hold."""
     good = tickets(3)[1]
     text = json.dumps(good.as_json(), separators=(",", ":"), ensure_ascii=False).encode()
-    altered = []
+    different = []
     for changed in changes_of(text, 200):
         try:
             one = Ticket.model_validate_json(changed)
         except ValidationError:
             continue
         if one != good:
-            altered.append(one)
-    assert len(altered) > 5
-    for one in altered[:40]:
+            different.append(one)
+    assert len(different) > 5
+    for one in different[:40]:
         proof = await ledger.verify(customer_view, registered, one)
         assert failed(proof) == ["The ticket given is the one that the contract holds"]
 
@@ -152,57 +152,129 @@ def first_hex(text: str) -> str:
     return text[:-1] + ("0" if text[-1] != "0" else "1")
 
 
+def other_block(answer: str) -> str:
+    """The answer of `get` with another block number: the fourth word; other answers as they are."""
+    word = 2 + 4 * 64
+    is_entry = len(answer) > 2 + 8 * 64
+    return first_hex(answer[:word]) + answer[word:] if is_entry else answer
+
+
+def altered(**members: object):
+    return lambda answer: answer | members
+
+
+def flipped(member: str):
+    return lambda answer: answer | {member: first_hex(answer[member])}
+
+
+# What a node says otherwise, and the statement that must fail for it.
 LIES = {
-    "a transaction with another nonce": (
+    "another nonce": (
         "eth_getTransactionByHash",
-        lambda answer: answer | {"nonce": hex(int(answer["nonce"], 16) + 1)},
+        flipped("nonce"),
+        "The transaction's content has the receipt's hash",
     ),
-    "a transaction with another payload": (
+    "another name of a payload": (
         "eth_getTransactionByHash",
-        lambda answer: answer | {"input": first_hex(answer["input"])},
+        flipped("input"),
+        "The transaction's payload registers this ticket",
     ),
-    "a transaction with another signature": (
+    "another signature": (
         "eth_getTransactionByHash",
-        lambda answer: answer | {"s": first_hex(answer["s"])},
+        flipped("s"),
+        "The station's key signed the transaction",
     ),
-    "no transaction": ("eth_getTransactionByHash", lambda _: None),
-    "a payload with a changed byte": ("eth_getQuorumPayload", first_hex),
-    "a longer payload": ("eth_getQuorumPayload", lambda answer: answer + "00"),
-    "no payload": ("eth_getQuorumPayload", lambda _: "0x"),
+    "another target": (
+        "eth_getTransactionByHash",
+        flipped("to"),
+        "The transaction goes to the station's contract",
+    ),
+    "no transaction": (
+        "eth_getTransactionByHash",
+        lambda _: None,
+        "The node knows the transaction",
+    ),
+    "a payload with a changed byte": (
+        "eth_getQuorumPayload",
+        first_hex,
+        "The contract has the fingerprint of every ticket of the payload",
+    ),
+    "a longer payload": (
+        "eth_getQuorumPayload",
+        lambda answer: answer + "00",
+        "The transaction's payload registers this ticket",
+    ),
+    "no payload": (
+        "eth_getQuorumPayload",
+        lambda _: "0x",
+        "The transaction's payload registers this ticket",
+    ),
     "a failed transaction": (
         "eth_getTransactionReceipt",
-        lambda answer: answer | {"status": "0x0"},
+        altered(status="0x0"),
+        "The transaction succeeded at this node",
     ),
-    "a transaction without the event": (
+    "no event": (
         "eth_getTransactionReceipt",
-        lambda answer: answer | {"logs": []},
+        altered(logs=[]),
+        "The transaction gave the ticket its place in the contract",
     ),
-    "no receipt": ("eth_getTransactionReceipt", lambda _: None),
-    "a block without transactions": (
+    "fewer tickets in the event": (
+        "eth_getTransactionReceipt",
+        lambda answer: (
+            answer | {"logs": [log | {"data": first_hex(log["data"])} for log in answer["logs"]]}
+        ),
+        "The transaction registered as many tickets as its payload has",
+    ),
+    "no receipt": (
+        "eth_getTransactionReceipt",
+        lambda _: None,
+        "The transaction succeeded at this node",
+    ),
+    "no transactions in the block": (
         "eth_getBlockByNumber",
-        lambda answer: answer | {"transactions": []},
+        altered(transactions=[]),
+        "The transaction is in the receipt's block",
     ),
-    "a block with another root": (
+    "another root": (
         "eth_getBlockByNumber",
-        lambda answer: answer | {"transactionsRoot": first_hex(answer["transactionsRoot"])},
+        flipped("transactionsRoot"),
+        "The block's transactions have the root in its header",
     ),
-    "a block with another parent": (
+    "another parent": (
         "eth_getBlockByNumber",
-        lambda answer: answer | {"parentHash": first_hex(answer["parentHash"])},
+        flipped("parentHash"),
+        "The block follows the block before it",
     ),
-    "a block with another time": (
+    "another time": (
         "eth_getBlockByNumber",
-        lambda answer: answer | {"timestamp": first_hex(answer["timestamp"])},
+        flipped("timestamp"),
+        "The block's header has the block's hash",
     ),
-    "no block": ("eth_getBlockByNumber", lambda _: None),
-    "no contract": ("eth_call", lambda _: "0x"),
-    "a contract with other words": ("eth_call", first_hex),
+    "no block": (
+        "eth_getBlockByNumber",
+        lambda _: None,
+        "The transaction is in the receipt's block",
+    ),
+    "no contract": (
+        "eth_call",
+        lambda _: "0x",
+        "The contract holds the ticket of the payload, unaltered",
+    ),
+    "another block in the contract": (
+        "eth_call",
+        other_block,
+        "The contract names the same block",
+    ),
 }
 
 
 @pytest.mark.parametrize("lie", LIES)
 async def test_an_altered_answer_does_not_hold(lie, ledger, proxied, proxy, registered):
-    """One altered answer of a node, anywhere, and the proof does not hold."""
+    """One altered answer of a node, anywhere, and the statement that it contradicts fails."""
     assert (await ledger.verify(proxied.view, registered)).holds
-    proxy.change(*LIES[lie])
-    assert not (await ledger.verify(proxied.view, registered)).holds
+    method, alter, statement = LIES[lie]
+    proxy.change(method, alter)
+    proof = await ledger.verify(proxied.view, registered)
+    assert not proof.holds
+    assert statement in failed(proof)
