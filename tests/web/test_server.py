@@ -167,6 +167,25 @@ async def test_what_is_no_http_is_refused_and_not_logged(certificate, request_: 
     assert "Traceback" not in stream.getvalue()
 
 
+async def test_a_silent_connection_is_closed(certificate) -> None:
+    """Half a head is not waited for; a connection that has spoken is left alone."""
+    async with running(application(), settings(certificate, read_seconds=0.2)) as url:
+        port = int(url.rpartition(":")[2])
+        context = ssl.create_default_context(cafile=str(certificate[0]))
+        spoken, silent, half = [
+            await asyncio.open_connection("127.0.0.1", port, ssl=context) for _ in range(3)
+        ]
+        for _ in range(2):
+            spoken[1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await spoken[0].readuntil(b"}")).startswith(b"HTTP/1.1 200")
+            half[1].write(b"GET /healthz HTTP/1.1\r\n")
+            async with asyncio.timeout(10):
+                assert await half[0].read() == b""
+                assert await silent[0].read() == b""
+        for _, writer in (spoken, silent, half):
+            writer.close()
+
+
 class Gate:
     """A request that has begun and waits to be let go."""
 

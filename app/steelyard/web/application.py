@@ -16,8 +16,10 @@ from steelyard.web.middleware import add_headers, limit_rate, observe, render_pr
 from steelyard.web.openapi import ApiInfo
 from steelyard.web.ratelimit import RateLimiter
 from steelyard.web.settings import Limits
+from steelyard.web.silence import SilentConnections
 
 ENDPOINTS = web.AppKey("endpoints", list[Endpoint])
+SILENCE = web.AppKey("silence", SilentConnections)
 
 Network = IPv4Network | IPv6Network
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
@@ -50,11 +52,13 @@ def build_application(
     documentation = Documentation(info)
     everything += documentation.endpoints()
     documentation.describes(everything)
-    middlewares = [observe(metrics), render_problems]
+    silence = SilentConnections()
+    middlewares = [observe(metrics, silence), render_problems]
     if limiter is not None:
         middlewares.append(limit_rate(limiter))
     app = web.Application(middlewares=middlewares, client_max_size=limits.max_body_bytes)
     app[ENDPOINTS] = everything
+    app[SILENCE] = silence
     app.on_response_prepare.append(add_headers)
     for endpoint in everything:
         _add(app, Dispatcher(endpoint, limits, authenticator))

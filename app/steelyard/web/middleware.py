@@ -21,6 +21,7 @@ from steelyard.web.errors import (
 )
 from steelyard.web.metrics import HttpMetrics
 from steelyard.web.ratelimit import RateLimiter, client_key
+from steelyard.web.silence import SilentConnections
 
 PROBLEM_JSON = "application/problem+json"
 REQUEST_ID = "X-Request-Id"
@@ -61,7 +62,7 @@ def route_template(request: web.Request) -> str:
     return resource.canonical if resource else UNMATCHED
 
 
-def observe(metrics: HttpMetrics) -> Middleware:
+def observe(metrics: HttpMetrics, silence: SilentConnections) -> Middleware:
     """Give the request its id, count and time it, and write its one line in the access log.
 
     The line has the route's template instead of the path, and no query, header or body.
@@ -69,6 +70,7 @@ def observe(metrics: HttpMetrics) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        silence.heard(request.protocol)
         given = request.headers.get(REQUEST_ID, "")
         request_id = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(16)
         request[REQUEST_ID_KEY] = request_id

@@ -11,6 +11,7 @@ import click
 from aiohttp import web
 
 from steelyard.errors import ConfigurationError
+from steelyard.web.application import SILENCE
 from steelyard.web.logs import protocol_logger
 from steelyard.web.settings import ServerSection
 from steelyard.web.tls import ServerCertificate
@@ -37,16 +38,21 @@ async def running(
         lingering_time=2.0,
         shutdown_timeout=settings.shutdown_seconds,
     )
-    watcher = asyncio.create_task(_watch(certificate, reload_seconds))
+    watchers = [asyncio.create_task(_watch(certificate, reload_seconds))]
     try:
         await runner.setup()
+        if runner.server is not None and SILENCE in app:
+            server = runner.server
+            silence = app[SILENCE].watch(lambda: server.connections, settings.read_seconds)
+            watchers.append(asyncio.create_task(silence))
         port = await _listen(runner, settings, certificate)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         if settings.port_file:
             _write_port(settings.port_file, port)
         yield f"https://{host}:{port}"
     finally:
-        watcher.cancel()
+        for watcher in watchers:
+            watcher.cancel()
         await runner.cleanup()
 
 

@@ -36,7 +36,11 @@ class ServerSection(Section):
         262_144, ge=1024, le=67_108_864, description="Largest request body, in bytes."
     )
     read_seconds: float = Field(
-        10.0, gt=0, le=600, description="Time in which a request's body must arrive, in seconds."
+        10.0,
+        gt=0,
+        le=600,
+        description="Time in which a request's body, and a connection's first head, must arrive, "
+        "in seconds.",
     )
     handler_seconds: float = Field(
         30.0, gt=0, le=600, description="Time after which a request is given up, in seconds."
