@@ -24,7 +24,9 @@ from steelyard.ticket import (
     parse_timestamp,
 )
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,38}$"  # two names and a time fit into a ticket's id
+# Two names and a time make a ticket's id of at most 96 characters, joined by underscores: a name
+# with one would make two readings of an id possible.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9.~-]{0,39}$"
 MAX_LINE_BYTES = 65_536
 
 _KILOGRAMS = re.compile(r"(-?)(\d{1,9})(?:\.(\d{1,3}))?", re.ASCII)
@@ -118,7 +120,7 @@ def _vehicle(text: str) -> str | None:
     return text or None
 
 
-parse_name = _matching(NAME_PATTERN, "1 to 39 letters, digits or . _ ~ -, a letter or digit first")
+parse_name = _matching(NAME_PATTERN, "1 to 40 letters, digits or . ~ -, a letter or digit first")
 parse_serial = _matching(
     SERIAL_PATTERN, "1 to 32 printable ASCII characters without blanks at the ends"
 )

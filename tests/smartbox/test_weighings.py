@@ -100,7 +100,7 @@ def test_reading_is_a_stream(write: Callable[..., Path]) -> None:
 BAD_VALUES = [
     ("station", "s 1", "letters, digits"),
     ("station", "", "letters, digits"),
-    ("station", "s" * 40, "1 to 39"),
+    ("station", "s" * 41, "1 to 40"),
     ("weighbridge", "wb/1", "letters, digits"),
     ("terminal_serial", "T" * 33, "1 to 32 printable ASCII"),
     ("terminal_serial", " T1", "without blanks"),
