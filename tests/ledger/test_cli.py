@@ -88,7 +88,6 @@ async def test_a_dead_node_is_one_line(tmp_path):
         (json.dumps(RECEIPT | {"transactionHash": "0x12"}).encode(), "transactionHash"),
         (json.dumps(RECEIPT | {"ticket": {}}).encode(), "ticketID"),
         (json.dumps(RECEIPT | {"ticket": 7}).encode(), "the ticket"),
-        (b"[" * 200_000, "is not JSON"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, content, message):
@@ -113,3 +112,13 @@ async def test_a_contract_must_be_named(tmp_path):
     status, _, errors = await run(str(file), "--node", "http://127.0.0.1:9")
     assert status == 2
     assert "--contract is missing" in errors
+
+
+async def test_deeply_nested_json_is_one_line(tmp_path):
+    """A file made to exhaust the reader is refused like any other that is no JSON."""
+    file = tmp_path / "receipt.json"
+    file.write_bytes(b"[" * 200_000)
+    status, _, errors = await run(str(file), "--node", "http://127.0.0.1:9")
+    assert status == 1
+    assert errors.count("\n") == 1
+    assert "is not JSON" in errors

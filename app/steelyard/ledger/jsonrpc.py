@@ -93,7 +93,7 @@ class JsonRpc:
     def _result_of(self, method: str, status: int, body: bytes) -> Json:
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
             raise NodeUnavailable(

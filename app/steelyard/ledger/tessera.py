@@ -39,7 +39,7 @@ class Tessera:
             )
         try:
             digest = b64decode(json.loads(answer)["key"], validate=True)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             digest = b""
         if len(digest) != DIGEST_LENGTH:
             raise PrivacyManagerUnavailable(
