@@ -107,6 +107,7 @@ def _as_dict(config: Any) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names if getattr(config, name) is not None}
 
 
+@pytest.mark.slow
 async def test_the_whole_station_by_its_commands(
     stage: Stage, platform: FakePlatform, config: Path, processes: Processes, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """SIGKILL at any moment: no weighing is lost, none is registered twice."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -29,7 +30,7 @@ from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE
 from steelyard.smartbox.service import READY_FILE
 from steelyard.smartbox.verify import verify_alibi
 
-SEED = 20201112
+SEED = int(os.environ.get("STEELYARD_TEST_SEED", "20201112"))
 KILLS = 100
 RECORD_BYTES = 800
 
@@ -121,8 +122,10 @@ class Field:
         )
 
     async def start_cell(self, serial: str) -> None:
+        # Silence long enough for a handshake on a busy machine: shorter, and cells that begin
+        # again and again would leave the SmartBox no time to answer any of them.
         config = self.stage.cell(
-            serial, self.port, self.directory, answer_seconds=0.8, silence_seconds=0.1
+            serial, self.port, self.directory, answer_seconds=1.0, silence_seconds=0.3
         )
         self.cells[serial] = await self.zygote.fork(
             role="cell",
@@ -142,8 +145,12 @@ class Field:
         return path.stat().st_size if path.exists() else 0
 
     async def until_written(self, pid: int, size: int) -> None:
-        """Wait until the alibi memory has grown to a size, or its SmartBox has died."""
-        await until(lambda: self.alibi_bytes() >= size or not is_alive(pid))
+        """Wait until the alibi memory has grown to a size, or its SmartBox has died.
+
+        Not for long: on a machine that is too busy, the next kill comes a little early.
+        """
+        with contextlib.suppress(TimeoutError):
+            await until(lambda: self.alibi_bytes() >= size or not is_alive(pid), 5)
 
     def cells_done(self) -> bool:
         return all((self.directory / f"{serial}.exit").exists() for serial in CELLS)
@@ -210,6 +217,7 @@ async def test_a_smartbox_killed_a_hundred_times_loses_and_doubles_nothing(
         progress.append(field.alibi_bytes())
     assert progress[0] < progress[KILLS // 2] < progress[-1], "the kills must hit a run at work"
     assert not field.cells_done(), "the kills must hit a run at work"
+    print(f"{progress[-1] // RECORD_BYTES} weighings recorded by the last kill")
     await field.start_smartbox()
 
     def all_sent() -> bool:

@@ -384,4 +384,4 @@ class Books(RuleBasedStateMachine):
 
 
 TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestBooks.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
