@@ -15,6 +15,7 @@ ALLOWED: dict[str, set[str]] = {
     "weighings": {"ticket", "errors"},
     "ledger": GROUND,
     "sandbox": {"settings", "errors"},
+    "network": {"settings", "errors"},
     "store": GROUND,
     "identity": GROUND | {"store"},
     "web": {"settings", "errors"},

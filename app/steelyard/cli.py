@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "identity": ("steelyard.identity.cli", "identity", "Signing keys and the first administrator."),
     "loadcell": ("steelyard.loadcell.cli", "loadcell", "Run a load cell communicator."),
     "management-api": ("steelyard.registry.cli", "management_api", "Serve the management API."),
+    "network": ("steelyard.network.cli", "network", "Run GoQuorum and Tessera (development)."),
     "pki": ("steelyard.pki.cli", "pki", "Make authorities and certificates; revoke them."),
     "sandbox": ("steelyard.sandbox.cli", "sandbox", "Run an embedded consortium (development)."),
     "smartbox": ("steelyard.smartbox.cli", "smartbox", "Run a station's SmartBox."),
