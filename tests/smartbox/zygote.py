@@ -5,6 +5,7 @@ ends with `<exit_file>` holding its exit status, or dies.
 """
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from steelyard.loadcell.communicator import run_forked
 from steelyard.loadcell.config import LoadCellConfig
 from steelyard.smartbox.service import SmartBox
 from steelyard.smartbox.settings import SmartBoxSettings
+
+PR_SET_PDEATHSIG = 1
 
 
 def run_smartbox(command: dict) -> int:
@@ -64,6 +67,7 @@ def main() -> None:
         command = json.loads(line)
         pid = os.fork()
         if pid == 0:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing outlives the test
             os.close(0)
             try:
                 status = roles[command["role"]](command)
