@@ -22,6 +22,10 @@ class DownloadFailed(NetworkProblem):
 
     slug = "network-download"
     title = "A program could not be downloaded"
+    hint = (
+        "Without the download: name the programs by STEELYARD_GETH and STEELYARD_TESSERA, or a "
+        "mirror by STEELYARD_NETWORK_MIRROR_URL."
+    )
 
 
 class WrongJava(NetworkProblem):

@@ -146,6 +146,7 @@ class LocalNetwork:
 
     def restart(self, name: str, part: Part | None = None) -> None:
         """Stop and start."""
+        _ = self.programs  # nothing is stopped that could not be started again
         self.stop(name, part)
         self.start(name, part)
 
@@ -153,7 +154,10 @@ class LocalNetwork:
         """End one part by SIGKILL: it can do nothing more, as at a power cut."""
         with self._locked():
             state = self._state()
-            processes.kill(self._running(state, name, part))
+            self._running(state, name, part)
+            node = _named(nodes_of(self.directory, state), name)
+            self._ask_to_end(state, [node], part)
+            processes.kill(node.record.processes.pop(part))
             self._save(state)
 
     def suspend(self, name: str, part: Part) -> None:
@@ -173,8 +177,8 @@ class LocalNetwork:
         return {
             (node.name, part)
             for node in self.nodes
-            for part in node.record.processes
-            if not runs(node, part)
+            for part, record in node.record.processes.items()
+            if not record.asked_to_end and not processes.alive(record)
         }
 
     def exposed_ports(self) -> dict[int, str]:
@@ -217,10 +221,19 @@ class LocalNetwork:
     def _stop(self, state: State, nodes: Sequence[Node], parts: Sequence[Part]) -> None:
         for part in reversed(PARTS):
             if part in parts:
+                self._ask_to_end(state, nodes, part)
                 self._end([n.record.processes[part] for n in nodes if part in n.record.processes])
                 for node in nodes:
                     node.record.processes.pop(part, None)
                 write_state(self.directory, state)
+
+    def _ask_to_end(self, state: State, nodes: Sequence[Node], part: Part) -> None:
+        for node in nodes:
+            if part in node.record.processes:
+                record = node.record.processes[part]
+                asked = record.model_copy(update={"asked_to_end": True})
+                node.record.processes[part] = asked
+        write_state(self.directory, state)
 
     def _stop_but(self, kept: set[ProcessRecord], state: State, nodes: Sequence[Node]) -> None:
         """End what a start that failed has started."""

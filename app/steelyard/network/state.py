@@ -23,7 +23,8 @@ class _Record(BaseModel):
 class ProcessRecord(_Record):
     """A process and no other: its id, when it was started (clock ticks since the boot), the boot.
 
-    `log_offset` is where its output starts in its log.
+    `log_offset` is where its output starts in its log; `asked_to_end` is set before it is stopped,
+    so that a watcher does not take its end for a failure.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +33,7 @@ class ProcessRecord(_Record):
     started: int = Field(gt=0)
     boot: str
     log_offset: int = Field(default=0, ge=0)
+    asked_to_end: bool = False
 
 
 class NodeRecord(_Record):

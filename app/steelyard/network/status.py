@@ -52,4 +52,4 @@ def _part(node: Node, part: Part) -> PartStatus:
         return PartStatus(part, None, "stopped")
     if processes.alive(record):
         return PartStatus(part, record.pid, "runs")
-    return PartStatus(part, None, "ended by itself")
+    return PartStatus(part, None, "stopped" if record.asked_to_end else "ended by itself")
