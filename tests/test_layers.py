@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "app" / "steelyard"
-GROUND = {"ticket", "errors", "settings", "weighings"}
+GROUND = {"ticket", "errors", "settings", "secret_files", "weighings"}
 ALLOWED: dict[str, set[str]] = {
     "ticket": set(),
     "errors": set(),
     "settings": {"errors"},
+    "secret_files": {"errors"},
     "weighings": {"ticket", "errors"},
     "ledger": GROUND,
     "sandbox": {"settings", "errors"},

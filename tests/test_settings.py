@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field
 
 from steelyard.errors import ConfigurationError
-from steelyard.settings import Section, read_secret
+from steelyard.settings import Section
 
 
 class ExampleSettings(Section):
@@ -92,13 +92,3 @@ def test_a_broken_file_is_named(toml: Path, content: bytes, part: str) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """The path is in the sentence."""
     assert "none.toml: cannot be read" in refused(tmp_path / "none.toml")
-
-
-def test_a_secret_is_read_without_its_newline(tmp_path: Path) -> None:
-    """An editor's newline is no part of a secret; an empty secret is a mistake."""
-    path = tmp_path / "secret"
-    path.write_bytes(b"s3cret\n")
-    assert read_secret(path, "example.key_file") == b"s3cret"
-    path.write_bytes(b"\n")
-    with pytest.raises(ConfigurationError, match=r"example\.key_file: .* is empty"):
-        read_secret(path, "example.key_file")

@@ -105,18 +105,3 @@ def _read_section(path: Path, section: str) -> dict[str, Any]:
 
 def _sentence(message: str) -> str:
     return message.removeprefix("Value error, ")
-
-
-def read_secret(path: Path, setting: str) -> bytes:
-    """The bytes of a secret's file, without a newline at the end.
-
-    Raises ConfigurationError with the setting's name; never shows the content.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{setting}: {path} cannot be read: {error.strerror}") from None
-    content = content.rstrip(b"\r\n")
-    if not content:
-        raise ConfigurationError(f"{setting}: {path} is empty")
-    return content

@@ -71,6 +71,8 @@ class Stage:
         }
         self.secret_file = directory / "secret"
         self.secret_file.write_text(SECRET + "\n")
+        self.secret_file.chmod(0o600)
+        self.secret_file.chmod(0o600)
 
     def settings(self, data: Path, url: str, **changes: Any) -> dict[str, Any]:
         """The section `smartbox`, as a TOML file would have it."""

@@ -9,13 +9,13 @@ from steelyard.errors import ConfigurationError
 from steelyard.identity import keys, refresh
 from steelyard.identity.passwords import PasswordHasher, check_password
 from steelyard.identity.settings import IdentitySettings
+from steelyard.secret_files import read_secret_line, write_secret
 from steelyard.store.audit import OPERATOR, Subject, record
 from steelyard.store.cli import config_option, with_database
 from steelyard.store.database import Database
 from steelyard.store.identifiers import now_ms
 from steelyard.store.models import Role, User
 from steelyard.store.schema import require_schema
-from steelyard.store.secret_files import read_secret, write_secret
 
 _SIGNING_KEY = "signing-key.pem"
 _KEY_SET = "jwks.json"
@@ -83,7 +83,11 @@ def bootstrap_admin(config_file: Path | None, login: str, password_file: Path | 
     settings = IdentitySettings.load(config_file)
     if not 1 <= len(login) <= 254 or not login.isprintable() or login != login.strip():
         raise click.UsageError("--login must be 1 to 254 printable characters, no outer blanks")
-    password = _given(password_file) if password_file else secrets.token_urlsafe(18)
+    password = (
+        read_secret_line(password_file, "--password-file")
+        if password_file
+        else secrets.token_urlsafe(18)
+    )
     check_password(password, login=login, min_length=settings.password_min_length)
 
     async def work(database: Database) -> None:
@@ -129,10 +133,3 @@ def _replace_key(directory: Path, earlier: list[keys.VerificationKey]) -> str:
     except OSError as error:
         raise ConfigurationError(f"{directory} cannot be written: {error.strerror}") from None
     return public.id
-
-
-def _given(password_file: Path) -> str:
-    try:
-        return read_secret(password_file, "--password-file").decode().rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"--password-file: {password_file} must be UTF-8") from None

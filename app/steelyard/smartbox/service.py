@@ -16,7 +16,7 @@ from steelyard.coap.counters import TransportCounters
 from steelyard.coap.credentials import Credentials
 from steelyard.coap.server import CoapServer, create_coap_server
 from steelyard.errors import ConfigurationError
-from steelyard.settings import read_secret
+from steelyard.secret_files import read_secret_line
 from steelyard.smartbox.emission import TicketBuilder
 from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.page import StatusPage
@@ -66,11 +66,7 @@ class SmartBox:
                 for bridge in settings.weighbridges
             }
             self._replay = Replay.read(replay_file, settings.station, cells)
-        secret = read_secret(settings.client_secret_file, "smartbox.client_secret_file")
-        try:
-            self._secret = secret.decode("ascii")
-        except UnicodeDecodeError:
-            raise ConfigurationError("smartbox.client_secret_file: must hold ASCII") from None
+        self._secret = read_secret_line(settings.client_secret_file, "smartbox.client_secret_file")
         self._tls = make_tls_context(settings.ca_file)
         self._ended: asyncio.Future[None] | None = None
 

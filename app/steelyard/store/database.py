@@ -22,10 +22,10 @@ from sqlalchemy.orm.exc import StaleDataError
 from structlog import get_logger
 
 from steelyard.errors import ConfigurationError, Problem
+from steelyard.secret_files import read_secret, read_secret_line
 from steelyard.store.audit import AUDIT_KEY, Subject, record
 from steelyard.store.constraints import explain
 from steelyard.store.errors import ChangedMeanwhile, DatabaseUnavailable, VaultTampered
-from steelyard.store.secret_files import read_secret
 from steelyard.store.settings import StoreSettings
 
 logger = get_logger(__name__)
@@ -160,7 +160,7 @@ def _make_engine(settings: StoreSettings) -> AsyncEngine:
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
     if settings.password_file is not None:
-        url = url.set(password=_password(settings.password_file))
+        url = url.set(password=read_secret_line(settings.password_file, "store.password_file"))
     milliseconds = int(settings.statement_timeout_seconds * 1000)
     engine = create_async_engine(
         url,
@@ -178,13 +178,6 @@ def _make_engine(settings: StoreSettings) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "begin", _begin_postgresql)
     return engine
-
-
-def _password(path: Path) -> str:
-    try:
-        return read_secret(path, "store.password_file").decode().rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"store.password_file: {path} must be UTF-8") from None
 
 
 def _create_privately(path: Path) -> None:

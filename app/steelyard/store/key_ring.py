@@ -17,7 +17,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from steelyard.errors import ConfigurationError
-from steelyard.store.secret_files import read_secret, write_secret
+from steelyard.secret_files import read_secret, write_secret
 
 SETTING = "vault.key_ring_file"
 KEY_BYTES = 32

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from steelyard.errors import ConfigurationError
-from steelyard.store.secret_files import read_secret, write_secret
+from steelyard.secret_files import read_secret, read_secret_line, write_secret
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="changes a file's owner: needs root")
 
@@ -72,3 +72,20 @@ def test_what_is_no_file_is_refused(tmp_path):
     write_secret(huge, bytes(2**20 + 1))
     with pytest.raises(ConfigurationError, match="must not be larger"):
         read_secret(huge, "a.setting")
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+def test_a_line_is_read_without_an_editors_newline(tmp_path, ending):
+    """The newline that an editor leaves is no part of a secret; blanks are."""
+    path = tmp_path / "line"
+    write_secret(path, b" s3cret " + ending)
+    assert read_secret_line(path, "a.setting") == " s3cret "
+
+
+@pytest.mark.parametrize(("content", "part"), [(b"\n", "is empty"), (b"\xff", "must be UTF-8")])
+def test_a_line_that_is_none_is_refused(tmp_path, content, part):
+    """An empty secret and bytes that are no text are named with the setting."""
+    path = tmp_path / "line"
+    write_secret(path, content)
+    with pytest.raises(ConfigurationError, match=f"a.setting: .* {part}"):
+        read_secret_line(path, "a.setting")

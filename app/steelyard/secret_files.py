@@ -26,6 +26,20 @@ def read_secret(path: Path, setting: str) -> bytes:
     return content
 
 
+def read_secret_line(path: Path, setting: str) -> str:
+    """The secret in a file of one line, without an editor's newline at the end.
+
+    Raises ConfigurationError as `read_secret` does, and for an empty line or one that is no UTF-8.
+    """
+    try:
+        line = read_secret(path, setting).decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{setting}: {path} must be UTF-8") from None
+    if not line:
+        raise ConfigurationError(f"{setting}: {path} is empty")
+    return line
+
+
 def _check_mode(status: os.stat_result, path: Path, setting: str) -> None:
     mode = stat.S_IMODE(status.st_mode)
     # A systemd credential belongs to root:root, and the mask of the access list that lets the
@@ -46,9 +60,8 @@ def write_secret(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(file.fileno(), mode)
             if path.exists() and os.geteuid() == 0:
-                owner = (
-                    path.stat()
-                )  # root rotates a file that the service's user must go on reading
+                # Root rotates a file that the service's user must go on reading.
+                owner = path.stat()
                 os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(content)
             file.flush()
