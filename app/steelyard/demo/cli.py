@@ -52,7 +52,8 @@ def default_weighings() -> Path:
     type=click.Choice(["sandbox", "quorum"]),
     default="sandbox",
     show_default=True,
-    help="The embedded consortium, or real nodes that --network names.",
+    help="The embedded consortium, or GoQuorum and Tessera: a network of the demo's own, or the "
+    "one that --network names.",
 )
 @click.option(
     "--network",
@@ -85,11 +86,11 @@ def demo(
 
     Exit status 1 if anything is not as it should be.
     """
-    if (engine == "quorum") is (network is None):
-        raise click.UsageError("--engine quorum and --network FILE go together")
+    if network is not None and engine != "quorum":
+        raise click.UsageError("--network FILE needs --engine quorum")
     # The rooms' libraries log for operators; a demo's reader gets the table.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    options = Options(weighings, _owners(customers), block_period, capture, network)
+    options = Options(weighings, _owners(customers), engine, block_period, capture, network)
     with tempfile.TemporaryDirectory(prefix="steelyard-demo-") as directory:
         result = asyncio.run(_run(options, Path(directory), keep=keep, report=report))
     sys.exit(0 if result.holds else 1)
@@ -165,7 +166,9 @@ class _Reporter:
 def _announcement(plan: Plan, options: Options) -> str:
     customers, stations = len(plan.customers), len(plan.stations)
     bridges = sum(len(station.weighbridges) for station in plan.stations)
-    engine = "GoQuorum and Tessera" if options.network else "the sandbox (no consensus: a demo)"
+    engine = "the sandbox (no consensus: a demo)"
+    if options.engine == "quorum":
+        engine = "GoQuorum and Tessera"
     return (
         f"{plan.weighings} weighings of {options.weighings.name}: {customers} customers, "
         f"{stations} stations, {bridges} weighbridges, {plan.cells} load cells; "

@@ -21,7 +21,7 @@ from steelyard.errors import Problem
 
 PRELOAD = "steelyard.demo.preload"
 _PR_SET_PDEATHSIG = 1
-_STOP_SECONDS = 10.0
+STOP_SECONDS = 10.0
 _LOG_LINES = 8
 
 
@@ -40,6 +40,7 @@ class Command:
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     log: Path
+    stop_seconds: float = STOP_SECONDS
 
 
 class Processes:
@@ -81,20 +82,32 @@ class Processes:
 
     def stop(self, name: str) -> None:
         """Ask one process to end, wait, and make it end if it does not."""
-        _, process = self._running.pop(name)
-        _end([process])
+        _end([self._running.pop(name)])
 
     def stop_all(self) -> None:
         """Stop the processes, the last started first, those that talk before those they talk to."""
-        processes = [process for _, process in reversed(self._running.values())]
+        processes = list(reversed(self._running.values()))
         self._running.clear()
         _end(processes)
 
     def memory(self) -> int:
-        """The bytes that all processes and the demo itself hold, shared pages counted once."""
+        """The bytes that all processes, what they started and the demo itself hold.
+
+        Shared pages are counted once.
+        """
         pids = [os.getpid(), *(p.pid for _, p in self._running.values() if p.pid)]
         pids += {parent for pid in pids[1:] if (parent := _parent(pid)) and parent not in pids}
+        pids += self._children()
         return sum(proportional_set_size(pid) for pid in pids)
+
+    def count(self) -> int:
+        """How many processes there are, with those that they started themselves."""
+        return len(self._running) + len(self._children())
+
+    def _children(self) -> list[int]:
+        """Processes of processes: the engines that a network's process runs."""
+        pids = [process.pid for _, process in self._running.values() if process.pid]
+        return [child for pid in pids for child in _children(pid)]
 
 
 def run_command(command: Command) -> None:
@@ -122,14 +135,14 @@ def _redirect(log: Path) -> None:
     os.close(null)
 
 
-def _end(processes: Sequence[ForkServerProcess]) -> None:
-    for process in processes:
+def _end(processes: Sequence[tuple[Command, ForkServerProcess]]) -> None:
+    for _, process in processes:
         if process.exitcode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-    deadline = time.monotonic() + _STOP_SECONDS
-    for process in processes:
-        process.join(max(0.1, deadline - time.monotonic()))
+    asked = time.monotonic()
+    for command, process in processes:
+        process.join(max(0.1, asked + command.stop_seconds - time.monotonic()))
         if process.exitcode is None:
             process.kill()
             process.join()
@@ -152,6 +165,15 @@ def proportional_set_size(pid: int) -> int:
         return 0
     fields = dict(line.split(":", 1) for line in rollup.splitlines()[1:])
     return int(fields["Pss"].split()[0]) * 1024
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        # One file a thread (proc(5)): any of them may have started a process.
+        files = list(Path(f"/proc/{pid}/task").glob("*/children"))
+        return [int(child) for file in files for child in file.read_text("ascii").split()]
+    except OSError:
+        return []
 
 
 def _parent(pid: int) -> int | None:

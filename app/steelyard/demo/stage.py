@@ -15,11 +15,15 @@ from steelyard.demo.client import ApiClient
 from steelyard.demo.errors import DemoFailed
 from steelyard.demo.plan import Plan, StationPlan
 from steelyard.demo.platform import NodeEntry, Registered, read_network, register_all
-from steelyard.demo.processes import Command, Processes
+from steelyard.demo.processes import STOP_SECONDS, Command, Processes
 from steelyard.demo.result import DemoResult, Finding
 from steelyard.demo.workspace import ADMINISTRATOR, Workspace
 
 START_SECONDS = 60.0
+# A Java virtual machine a node; each step of the network's start has a limit of its own.
+NETWORK_SECONDS = 600.0
+# What a network takes at most to stop: twice its own limit, for its nodes and privacy managers.
+NETWORK_STOP_SECONDS = 60.0
 # So long nothing may happen before the demo is given up: far longer than any block.
 STALL_SECONDS = 120.0
 POLL_SECONDS = 0.25
@@ -31,6 +35,7 @@ class Options:
 
     weighings: Path
     owners: dict[str, str]
+    engine: str
     block_period: int
     capture: bool
     network: Path | None
@@ -98,9 +103,7 @@ class Stage:
         self.result.seconds[step] = round(time.monotonic() - started, 2)
 
     async def _start_platform(self) -> None:
-        if self._options.network is None:
-            sandbox = self.workspace.write_sandbox(self._options.block_period)
-            self._start("sandbox", "sandbox", config=sandbox)
+        network = self._start_engines()
         config = self.workspace.write_platform()
         password = str(self.workspace.password_file)
         await self._run_to_end("vault", "vault", "init", config=config)
@@ -115,11 +118,24 @@ class Stage:
         )
         self._start("management-api", "management-api", config=config)
         self._start("tickets-api", "tickets-api", config=config)
-        network = self._options.network or self.workspace.network_file
-        await self._wait_until("the network's addresses", network.exists)
+        await self._wait_until("the network's addresses", network.exists, NETWORK_SECONDS)
         self.result.engine, self.nodes = read_network(network)
         for api in (self.management, self.tickets_client()):
             await self._watching(api.wait_until_ready(START_SECONDS))
+
+    def _start_engines(self) -> Path:
+        """Start what the demo runs on, unless it is there; gives where its addresses will be."""
+        if self._options.network is not None:
+            return self._options.network
+        if self._options.engine == "sandbox":
+            sandbox = self.workspace.write_sandbox(self._options.block_period)
+            self._start("sandbox", "sandbox", config=sandbox)
+            return self.workspace.network_file
+        directory = self.workspace.engines
+        arguments = ("up", "--foreground", "--directory", str(directory))
+        nodes = ("--nodes", str(self.plan.nodes))
+        self._start("network", "network", *arguments, *nodes, stop_seconds=NETWORK_STOP_SECONDS)
+        return directory / "network.json"
 
     async def _register(self) -> None:
         password = self.workspace.password_file.read_text("ascii").strip()
@@ -152,7 +168,7 @@ class Stage:
             for number, serial in enumerate(station.cells, start=1):
                 config = self.workspace.write_cell(station, serial, number)
                 self._start(f"cell-{station.name}-{number}", "loadcell", "run", config=config)
-        self.result.processes = len(self.processes.names())
+        self.result.processes = self.processes.count()
 
     async def _wait_for_smartbox(self, station: StationPlan) -> None:
         try:
@@ -194,24 +210,32 @@ class Stage:
     def _sample_memory(self) -> None:
         self.result.memory_bytes = max(self.result.memory_bytes, self.processes.memory())
 
-    def _start(self, name: str, *arguments: str, config: Path | None = None) -> None:
+    def _start(
+        self,
+        name: str,
+        *arguments: str,
+        config: Path | None = None,
+        stop_seconds: float = STOP_SECONDS,
+    ) -> None:
         environment = {"STEELYARD_CONFIG": str(config)} if config else {}
         log = self.workspace.log(name)
-        self.processes.start(Command(name, arguments, environment, log))
+        self.processes.start(Command(name, arguments, environment, log, stop_seconds))
 
     async def _run_to_end(self, name: str, *arguments: str, config: Path | None = None) -> None:
         self._start(name, *arguments, config=config)
         await self._wait_until(name, lambda: self.processes.ended(name))
         self.processes.stop(name)
 
-    async def _wait_until(self, what: str, done: Callable[[], bool]) -> None:
+    async def _wait_until(
+        self, what: str, done: Callable[[], bool], seconds: float = START_SECONDS
+    ) -> None:
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(seconds):
                 while not done():
                     self.processes.check()
                     await asyncio.sleep(POLL_SECONDS / 10)
         except TimeoutError:
-            raise DemoFailed(f"{what}: not there after {START_SECONDS:g} s") from None
+            raise DemoFailed(f"{what}: not there after {seconds:g} s") from None
 
     async def _watching(self, work: Any) -> Any:
         """Await something, and fail at once when a process of the demo ends meanwhile."""

@@ -54,6 +54,11 @@ class Workspace:
         return self.root / "network.json"
 
     @property
+    def engines(self) -> Path:
+        """The directory of the real engines, when the demo runs its own."""
+        return self.root / "network"
+
+    @property
     def database(self) -> Path:
         """The entity database."""
         return self.platform / "steelyard.db"

@@ -41,9 +41,9 @@ def exposure(ports: Mapping[int, str]) -> str | None:
     """One warning about ports that are open to other machines; None where there are none."""
     if not ports:
         return None
-    whose = sorted({purpose.rpartition(" of ")[0] for purpose in ports.values()})
+    whose = ", ".join(sorted({purpose.rpartition(" of ")[0] for purpose in ports.values()}))
     return (
-        f"WARNING: the engines listen on every interface for {' and '.join(whose)} (ports "
+        f"WARNING: the engines listen on every interface for {whose} (ports "
         f"{', '.join(str(port) for port in ports)}), whatever their configuration says, and ask "
         "nobody who he is: close these ports in the firewall."
     )
