@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import steelyard
@@ -88,17 +90,38 @@ def settings_page() -> Iterator[str]:
     sections = [one for one in subclasses(Section) if "section" in vars(one)]
     for section in sorted(sections, key=lambda one: one.section):
         yield from ("", f"## [{section.section}]", "", first_paragraph(section.__doc__), "")
-        rows = []
-        for name, field in section.model_fields.items():
-            if field.default_factory is not None:
-                default = field.get_default(call_default_factory=True, validated_data={})
-            else:
-                default = field.default
-            shown = "required" if default is PydanticUndefined else f"`{_plain(default)}`"
-            rows.append(
-                (f"`{name}`", f"`{section.environment_name(name)}`", shown, field.description or "")
-            )
+        rows = [
+            (f"`{name}`", f"`{section.environment_name(name)}`", *_default_and_meaning(field))
+            for name, field in section.model_fields.items()
+        ]
         yield from table(("setting", "variable", "default", "meaning"), rows)
+        for name, part in _parts(section):
+            yield from ("", f"### [[{section.section}.{name}]]", "", first_paragraph(part.__doc__))
+            rows = [
+                (f"`{member}`", *_default_and_meaning(field))
+                for member, field in part.model_fields.items()
+            ]
+            yield ""
+            yield from table(("member", "default", "meaning"), rows)
+
+
+def _default_and_meaning(field: FieldInfo) -> tuple[str, str]:
+    if field.default_factory is not None:
+        default = field.get_default(call_default_factory=True, validated_data={})
+    else:
+        default = field.default
+    shown = "required" if default is PydanticUndefined else f"`{_plain(default)}`"
+    return shown, field.description or ""
+
+
+def _parts(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """The tables within a table, by their path."""
+    for name, field in model.model_fields.items():
+        for part in get_args(field.annotation):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield name, part
+                for path, inner in _parts(part):
+                    yield f"{name}.{path}", inner
 
 
 def _plain(value: Any) -> str:
