@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "app" / "steelyard"
-GROUND = {"ticket", "errors", "settings", "secret_files", "weighings"}
+GROUND = {"ticket", "errors", "settings", "secret_files", "json_text", "weighings"}
 ALLOWED: dict[str, set[str]] = {
     "ticket": set(),
     "errors": set(),
     "settings": {"errors"},
     "secret_files": {"errors"},
+    "json_text": set(),
     "weighings": {"ticket", "errors"},
     "ledger": GROUND,
-    "sandbox": {"settings", "errors"},
+    "sandbox": {"settings", "errors", "json_text"},
     "network": {"settings", "errors"},
     "store": GROUND,
     "identity": GROUND | {"store"},
-    "web": {"settings", "errors"},
+    "web": {"settings", "errors", "json_text"},
     "registry": GROUND | {"store", "identity", "ledger", "web"},
     "tickets": GROUND | {"store", "identity", "ledger", "web"},
     "pki": {"settings", "errors"},

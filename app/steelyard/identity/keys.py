@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from steelyard.errors import ConfigurationError
+from steelyard.json_text import read_json
 from steelyard.secret_files import read_secret
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
@@ -68,10 +69,10 @@ class KeySet(Mapping[str, VerificationKey]):
         `kid` is not its thumbprint is refused, so that no two keys can claim one id.
         """
         try:
-            document = json.loads(text)
+            document = read_json(text)
             members = document["keys"]
             keys = [key for member in members if (key := _parse(member)) is not None]
-        except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"is no JSON Web Key Set: {type(error).__name__}") from None
         if not keys:
             raise ValueError("holds no Ed25519 or P-256 key with its thumbprint as kid")

@@ -10,6 +10,7 @@ import click
 from pydantic import ValidationError
 
 from steelyard.errors import ConfigurationError
+from steelyard.json_text import read_json
 from steelyard.ledger.protocol import ContractView, NodeHealth, NodeRef, Proof
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.settings import LedgerSettings
@@ -74,10 +75,10 @@ async def _prove(
 def read_claim(path: Path) -> Claim:
     """What the file claims. Raises ConfigurationError with what is wrong with it."""
     try:
-        document = json.loads(path.read_bytes())
+        document = read_json(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise ConfigurationError(f"{path}: is not JSON in UTF-8") from None
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: must hold a JSON object with a receipt")

@@ -4,12 +4,12 @@ web3.py's middleware stays off the hot path: a call here is one dictionary out a
 Parameters never reach an exception text or a log, as they may hold tickets.
 """
 
-import json
 from itertools import count
 from typing import Any, TypeAlias
 
 import aiohttp
 
+from steelyard.json_text import read_json
 from steelyard.ledger.errors import NodeUnavailable
 
 Json: TypeAlias = Any  # what JSON can hold; whoever reads it checks it
@@ -92,8 +92,8 @@ class JsonRpc:
 
     def _result_of(self, method: str, status: int, body: bytes) -> Json:
         try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError):
+            answer = read_json(body)
+        except ValueError:
             answer = None
         if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
             raise NodeUnavailable(

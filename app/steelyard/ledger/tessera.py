@@ -1,10 +1,10 @@
 """The third-party API of a Tessera privacy manager, as far as we need it."""
 
-import json
 from base64 import b64decode, b64encode
 
 import aiohttp
 
+from steelyard.json_text import read_json
 from steelyard.ledger.errors import PartyUnreachable, PrivacyManagerUnavailable
 
 DIGEST_LENGTH = 64  # bytes of the hash that stands in a private transaction for its payload
@@ -38,8 +38,8 @@ class Tessera:
                 f"The privacy manager of {self._name} refused the payload with HTTP {status}"
             )
         try:
-            digest = b64decode(json.loads(answer)["key"], validate=True)
-        except (ValueError, KeyError, TypeError, RecursionError):
+            digest = b64decode(read_json(answer)["key"], validate=True)
+        except (ValueError, KeyError, TypeError):
             digest = b""
         if len(digest) != DIGEST_LENGTH:
             raise PrivacyManagerUnavailable(

@@ -4,7 +4,8 @@ from typing import Any
 
 from structlog import get_logger
 
-from steelyard.sandbox.documents import read_json, write_json
+from steelyard.json_text import read_json
+from steelyard.sandbox.documents import write_json
 from steelyard.sandbox.errors import RpcError, invalid_params, server_error
 from steelyard.sandbox.methods import NodeMethods
 

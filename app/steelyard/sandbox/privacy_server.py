@@ -6,7 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
-from steelyard.sandbox.documents import read_json, write_json
+from steelyard.json_text import read_json
+from steelyard.sandbox.documents import write_json
 from steelyard.sandbox.errors import TesseraError
 from steelyard.sandbox.privacy import PrivacyManager, PrivacyNetwork
 

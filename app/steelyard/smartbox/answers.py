@@ -1,12 +1,12 @@
 """What the platform may answer to a batch, read strictly: a receipt is believed only when whole."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from steelyard.json_text import read_json
 from steelyard.smartbox.errors import PlatformProblem
 from steelyard.ticket import Receipt, TicketID
 
@@ -85,7 +85,7 @@ def read_answers(body: bytes, sent: Sequence[str]) -> Answers:
 def read_problem(body: bytes, status: int) -> dict[str, object]:
     """The problem details (RFC 9457) of a failed request, or their least form."""
     try:
-        problem = json.loads(body)
+        problem = read_json(body)
     except ValueError:
         problem = None
     if not isinstance(problem, Mapping):

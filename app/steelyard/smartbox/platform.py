@@ -1,7 +1,6 @@
 """The platform as the SmartBox sees it: a token, and a batch of tickets. HTTPS with TLS 1.3."""
 
 import base64
-import json
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from urllib.parse import quote_plus
 import aiohttp
 
 from steelyard.errors import ConfigurationError
+from steelyard.json_text import read_json
 from steelyard.smartbox.answers import TRANSIENT, Answers, read_answers, read_problem
 from steelyard.smartbox.errors import BatchRefused, PlatformProblem
 from steelyard.smartbox.outbox import Waiting
@@ -140,7 +140,7 @@ async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
 
 def _read_token(answer: bytes) -> tuple[str, float]:
     try:
-        document = json.loads(answer)
+        document = read_json(answer)
         token, kind = document["access_token"], document["token_type"]
         lifetime = document.get("expires_in", 60)
     except (ValueError, KeyError, TypeError, AttributeError):

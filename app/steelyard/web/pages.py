@@ -8,6 +8,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from steelyard.errors import FieldError
+from steelyard.json_text import read_json
 from steelyard.web.errors import BadCursor
 
 MAX_LIMIT = 200
@@ -60,8 +61,8 @@ def decode_cursor(cursor: str, adapter: TypeAdapter[PositionT]) -> PositionT:
         padded = cursor + "=" * (-len(cursor) % 4)
         raw = base64.b64decode(padded, altchars=b"-_", validate=True)
         position = adapter.validate_json(raw, strict=True)
-        if encode_cursor(json.loads(raw)) != cursor:
+        if encode_cursor(read_json(raw)) != cursor:
             raise wrong
-    except (ValidationError, binascii.Error, ValueError, RecursionError):
+    except (ValidationError, binascii.Error, ValueError):
         raise wrong from None
     return position

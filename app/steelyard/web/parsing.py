@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from steelyard.errors import FieldError, InvalidRequest
+from steelyard.json_text import is_too_deep
 from steelyard.web.errors import MalformedBody, MalformedQuery
 
 MAX_DEPTH = 16
@@ -54,25 +55,14 @@ def _shown(name: str) -> str:
     return ascii(name[:64])
 
 
-def _depth(value: object) -> int:
-    depth, level = 0, [value] if isinstance(value, dict | list) else []
-    while level:
-        depth += 1
-        children: list[Any] = []
-        for container in level:
-            members = container.values() if isinstance(container, dict) else container
-            children += [member for member in members if isinstance(member, dict | list)]
-        level = children
-    return depth
-
-
 def read_json(raw: bytes) -> object:
     """The value of a JSON text (RFC 8259), read strictly.
 
     Raises MalformedBody for bad UTF-8, a text that is cut off or goes on, members given twice,
     NaN and Infinity, numbers of more than 32 characters, lone surrogates, and more than 16 levels.
     """
-    too_deep = MalformedBody(f"The JSON text is nested more than {MAX_DEPTH} levels deep.")
+    if is_too_deep(raw, MAX_DEPTH):
+        raise MalformedBody(f"The JSON text is nested more than {MAX_DEPTH} levels deep.")
     try:
         text = raw.decode("utf-8")
         value: object = json.loads(
@@ -89,10 +79,6 @@ def read_json(raw: bytes) -> object:
         raise MalformedBody(f"The body is not JSON: {error.msg} ({place}).") from None
     except _Refused as error:
         raise MalformedBody(f"The body is not valid JSON: {error}.") from None
-    except RecursionError:
-        raise too_deep from None
-    if _depth(value) > MAX_DEPTH:
-        raise too_deep
     return value
 
 
