@@ -20,7 +20,7 @@ demo: $(VENV)/.demo ## Run the paper's experiment on this machine (ARGS="--keep"
 
 test: $(VENV)/.dev ## Run every test that this machine can run (ARGS="-k NAME" to choose)
 	@scripts/system-packages test
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-engine: $(VENV)/.dev ## Run the ledger's conformance suite against real engines (STEELYARD_GETH, STEELYARD_TESSERA)
 	$(BIN)/pytest -m engine tests/ledger $(ARGS)
