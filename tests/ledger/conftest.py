@@ -1,11 +1,9 @@
 """One suite for every engine: the sandbox always, the real one where its programs are given."""
 
-import asyncio
 import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +13,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from faultproxy import FaultProxy
-from realnetwork import RealNetwork
 
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.settings import LedgerSettings
+from steelyard.network.programs import GETH_VARIABLE, TESSERA_VARIABLE
+from steelyard.network.service import LocalNetwork
+from steelyard.network.settings import NetworkSettings
 
-GETH, TESSERA = "STEELYARD_GETH", "STEELYARD_TESSERA"
 REAL_NODES = 3  # the station's, the customer's, and one that is no party
 
 
@@ -35,22 +34,23 @@ class Engine:
 
 
 @pytest.fixture(scope="session")
-def real_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NodeRef, ...]]:
+def real_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     """A network of the real programs, or a skip that says what is missing."""
-    missing = [name for name in (GETH, TESSERA) if not os.environ.get(name)]
+    missing = [name for name in (GETH_VARIABLE, TESSERA_VARIABLE) if not os.environ.get(name)]
     if missing:
         pytest.skip(f"the real engine needs {' and '.join(missing)}")
-    geth, tessera = Path(os.environ[GETH]), Path(os.environ[TESSERA])
-    for name, program in ((GETH, geth), (TESSERA, tessera)):
-        assert program.is_file(), f"{name}={program} is not a file"
-    network = RealNetwork(tmp_path_factory.mktemp("network"), geth, tessera, REAL_NODES)
-    try:
-        # Another loop may be running in this thread: the fixture is asked for by a coroutine.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, network.start()).result()
-        yield tuple(member.as_ref() for member in network.members)
-    finally:
-        network.stop()
+    directory = tmp_path_factory.mktemp("network")
+    with LocalNetwork(directory, NetworkSettings(nodes=REAL_NODES)) as network:
+        yield network
+
+
+@pytest.fixture(scope="session")
+def real_nodes(real_network: LocalNetwork) -> tuple[NodeRef, ...]:
+    """The real network's nodes, as the ledger knows them."""
+    return tuple(
+        NodeRef(node.name, node.rpc_url, node.tessera_url, node.tessera_public_key)
+        for node in real_network.nodes
+    )
 
 
 @pytest.fixture(
