@@ -118,7 +118,7 @@ def test_raft_has_a_leader(directory: Path) -> None:
 
 
 def test_a_real_node_without_its_privacy_manager_says_why(directory: Path) -> None:
-    """geth's own words are in the sentence."""
+    """The node's own words are in the sentence."""
     network = LocalNetwork(directory, NetworkSettings(nodes=1))
     network.up()
     network.stop("node-1")

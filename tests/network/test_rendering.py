@@ -19,6 +19,7 @@ from steelyard.network.tessera import Tessera
 TESSERA = Tessera(Path("/t"), uber_jar=True, version=None, needed_java=None, reserves_value=False)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 20), st.integers(1, 2**31), st.integers(1, 3600), st.sampled_from([0, 1, 10]))
 def test_a_qbft_genesis_names_every_validator(nodes, chain_id, period, empty) -> None:
     """ExtraData decodes to vanity, sorted addresses, no vote, round zero and no seal."""

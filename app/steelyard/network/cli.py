@@ -218,12 +218,13 @@ def _watch(network: LocalNetwork) -> None:
 
 
 def _print_end(path: Path, lines: int, *, titled: bool) -> int:
-    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    """Print the last lines; gives how far it was read, and not how long the file is by then."""
+    content = path.read_bytes() if path.exists() else b""
     if titled:
         click.echo(f"==> {path} <==")
-    for line in text.splitlines()[-lines:]:
-        click.echo(line)
-    return path.stat().st_size if path.exists() else 0
+    for line in content.splitlines()[-lines:]:
+        click.echo(line.decode("utf-8", "replace"))
+    return len(content)
 
 
 def _print_new(path: Path, since: int) -> int:
