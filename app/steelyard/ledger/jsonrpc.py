@@ -4,6 +4,7 @@ web3.py's middleware stays off the hot path: a call here is one dictionary out a
 Parameters never reach an exception text or a log, as they may hold tickets.
 """
 
+from collections.abc import Sequence
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -60,6 +61,20 @@ class JsonRpc:
         except _ConnectionBroke:
             return await self._exchange(method, params, self._request_timeout)
 
+    async def call_many(self, method: str, many: Sequence[Sequence[Json]]) -> list[Json]:
+        """The results of calls of one method that change nothing, in one exchange, in order.
+
+        Raises like `call`, NodeError for the first call that was refused.
+        """
+        if not many:
+            return []
+        try:
+            return await self._exchange_batch(method, many)
+        except NodeUnreached:
+            raise
+        except _ConnectionBroke:
+            return await self._exchange_batch(method, many)
+
     async def call_once(self, method: str, *params: Json, wait: float) -> Json:
         """The result of a call that may change something; `wait` in seconds.
 
@@ -69,13 +84,30 @@ class JsonRpc:
         return await self._exchange(method, params, wait)
 
     async def _exchange(self, method: str, params: tuple[Json, ...], wait: float) -> Json:
-        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        status, body = await self._post(method, self._request(method, params), wait)
+        return self._result_of(method, status, _read(body))
+
+    async def _exchange_batch(self, method: str, many: Sequence[Sequence[Json]]) -> list[Json]:
+        requests = [self._request(method, params) for params in many]
+        status, body = await self._post(method, requests, self._request_timeout)
+        answers = _read(body)
+        if isinstance(answers, dict):  # a refusal of the batch as a whole
+            self._result_of(method, status, answers)
+        if not isinstance(answers, list):
+            answers = []
+        found = [one for one in answers if isinstance(one, dict)]
+        by_id = {one["id"]: one for one in found if isinstance(one.get("id"), int)}
+        return [self._result_of(method, status, by_id.get(one["id"])) for one in requests]
+
+    def _request(self, method: str, params: Sequence[Json]) -> dict[str, Json]:
+        return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+
+    async def _post(self, method: str, request: Json, wait: float) -> tuple[int, bytes]:
         try:
             async with self._session.post(
                 self._url, json=request, timeout=aiohttp.ClientTimeout(total=wait)
             ) as response:
-                body = await response.read()
-                status = response.status
+                return response.status, await response.read()
         except aiohttp.ClientConnectorError:
             raise NodeUnreached(f"The node {self._name} cannot be reached") from None
         except ValueError:  # aiohttp.InvalidURL is one, and so is what yarl says of a port
@@ -88,13 +120,8 @@ class JsonRpc:
             raise _ConnectionBroke(
                 f"The connection to the node {self._name} broke during {method}"
             ) from None
-        return self._result_of(method, status, body)
 
-    def _result_of(self, method: str, status: int, body: bytes) -> Json:
-        try:
-            answer = read_json(body)
-        except ValueError:
-            answer = None
+    def _result_of(self, method: str, status: int, answer: Json) -> Json:
         if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
             raise NodeUnavailable(
                 f"The node {self._name} answered {method} with HTTP {status} and no JSON-RPC"
@@ -112,6 +139,14 @@ class JsonRpc:
             str(error.get("message", "")),
             data if isinstance(data, str) else None,
         )
+
+
+def _read(body: bytes) -> Json:
+    """What a body holds; None if it is no JSON."""
+    try:
+        return read_json(body)
+    except ValueError:
+        return None
 
 
 class _ConnectionBroke(NodeUnavailable):

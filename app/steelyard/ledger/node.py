@@ -69,6 +69,18 @@ class Node:
             return None
         return await self._record("eth_getBlockByNumber", to_quantity(number), True)
 
+    async def headers(self, numbers: Sequence[int]) -> list[dict[str, Json] | None]:
+        """Blocks with their transactions' hashes only, in one exchange; None beyond the head."""
+        return await self._records(
+            "eth_getBlockByNumber", [[to_quantity(number), False] for number in numbers]
+        )
+
+    async def blocks(self, numbers: Sequence[int]) -> list[dict[str, Json] | None]:
+        """Blocks with their transactions, in one exchange; None beyond the head."""
+        return await self._records(
+            "eth_getBlockByNumber", [[to_quantity(number), True] for number in numbers]
+        )
+
     async def code(self, address: str) -> bytes:
         """The code at an address in the state that this node sees."""
         return self._bytes(await self._rpc.call("eth_getCode", address, "latest"), "eth_getCode")
@@ -77,6 +89,26 @@ class Node:
         """The clear payload that a 64-byte hash names; empty at a node that is no party."""
         method = "eth_getQuorumPayload"
         return self._bytes(await self._rpc.call(method, digest), method)
+
+    async def payloads(self, digests: Sequence[str]) -> list[bytes]:
+        """Several payloads in one exchange."""
+        method = "eth_getQuorumPayload"
+        answers = await self._rpc.call_many(method, [[digest] for digest in digests])
+        return [self._bytes(answer, method) for answer in answers]
+
+    async def calls(self, address: str, many: Sequence[bytes]) -> list[bytes]:
+        """What several calls of one contract at the head return, in one exchange."""
+        requests = [[{"to": address, "data": to_hex(data)}, "latest"] for data in many]
+        answers = await self._rpc.call_many("eth_call", requests)
+        return [self._bytes(answer, "eth_call") for answer in answers]
+
+    async def identity(self) -> tuple[int, str]:
+        """The chain id, and the program and its version as the node tells them."""
+        chain_id = self._quantity(await self._rpc.call("eth_chainId"), "eth_chainId")
+        version = await self._rpc.call("web3_clientVersion")
+        if not isinstance(version, str):
+            raise self._nonsense("web3_clientVersion")
+        return chain_id, version
 
     async def call(self, address: str, data: bytes, sender: str | None = None) -> bytes:
         """What a call at the head returns; raises NodeError with the revert's data."""
@@ -87,13 +119,26 @@ class Node:
 
     async def registered_in(self, address: str, block_number: int) -> tuple[Registered, ...]:
         """What the contract at `address` registered in a block."""
-        number = to_quantity(block_number)
-        wanted = {"address": address, "fromBlock": number, "toBlock": number}
+        return tuple(event for _, event in await self.registrations(address, block_number))
+
+    async def registrations(
+        self, address: str, first: int, last: int | None = None
+    ) -> list[tuple[int, Registered]]:
+        """What the contract at `address` registered in blocks, with their numbers, in order."""
+        wanted = {
+            "address": address,
+            "fromBlock": to_quantity(first),
+            "toBlock": to_quantity(first if last is None else last),
+        }
         logs = await self._rpc.call("eth_getLogs", wanted)
         if not isinstance(logs, list):
             raise self._nonsense("eth_getLogs")
         try:
-            return registered_events(logs, address)
+            return [
+                (from_quantity(log["blockNumber"]), event)
+                for log in logs
+                for event in registered_events([log], address)
+            ]
         except (KeyError, IndexError, ValueError, TypeError, AttributeError):
             raise self._nonsense("eth_getLogs") from None
 
@@ -111,6 +156,14 @@ class Node:
         if answer is not None and not isinstance(answer, dict):
             raise self._nonsense(method)
         return answer
+
+    async def _records(
+        self, method: str, many: Sequence[Sequence[Json]]
+    ) -> list[dict[str, Json] | None]:
+        answers = await self._rpc.call_many(method, many)
+        if any(answer is not None and not isinstance(answer, dict) for answer in answers):
+            raise self._nonsense(method)
+        return answers
 
     def _quantity(self, answer: Json, method: str) -> int:
         try:

@@ -108,10 +108,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What `verify` found, in the order it looked."""
+    """What `verify` found, in the order it looked; `unproved` is what it could not find out."""
 
     ticket: Ticket | None
     checks: tuple[Check, ...]
+    unproved: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:

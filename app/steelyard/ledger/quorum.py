@@ -28,7 +28,7 @@ from steelyard.ledger.sender import Order, Sender
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.ledger.signer import address_of
 from steelyard.ledger.tessera import Tessera
-from steelyard.ledger.verify import verify
+from steelyard.ledger.verify import Extent, verify
 from steelyard.ticket import Receipt, Ticket, TicketFilter
 
 
@@ -106,11 +106,19 @@ class QuorumLedger:
         return (await self._reader(view).receipts([ticket_id])).get(ticket_id)
 
     async def verify(
-        self, view: ContractView, receipt: Receipt, ticket: Ticket | None = None
+        self,
+        view: ContractView,
+        receipt: Receipt,
+        ticket: Ticket | None = None,
+        *,
+        extent: Extent | None = None,
     ) -> Proof:
-        """Prove a receipt at a party's node; compare with `ticket` as well when it is given."""
-        _check_address(view)
-        return await verify(self._node(view.node), self._reader(view), view, receipt, ticket)
+        """Prove a receipt at a party's node; compare with `ticket` as well when it is given.
+
+        Without an `extent` the blocks behind the receipt's are left alone.
+        """
+        node, reader = self._node(view.node), self._reader(view)
+        return await verify(node, reader, view, receipt, ticket, extent or Extent())
 
     async def health(self, node: NodeRef) -> NodeHealth:
         """Ask a node and its privacy manager for a sign of life; never raises for absence."""
