@@ -132,6 +132,10 @@ class QuorumLedger:
         number = head if isinstance(head, int) else None
         return NodeHealth(number is not None, privacy_manager_up, number, detail)
 
+    async def privacy_keys(self, node: NodeRef) -> tuple[str, ...]:
+        """The public keys that a node's privacy manager holds; none if it does not tell."""
+        return await self._tessera(node).keys()
+
     async def _head(self, node: NodeRef) -> int | str:
         try:
             return await self._node(node).block_number()

@@ -56,6 +56,18 @@ class Tessera:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
             return False
 
+    async def keys(self) -> tuple[str, ...]:
+        """The public keys that it holds, base64; none if it does not tell. Never raises.
+
+        Before version 20 or so there is no such call.
+        """
+        try:
+            async with self._session.get(f"{self._url}/keys", timeout=self._timeout) as response:
+                keys = read_json(await response.read())["keys"]
+                return tuple(str(one["key"]) for one in keys)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError):
+            return ()
+
     async def _post(self, path: str, body: dict[str, str]) -> tuple[int, bytes]:
         try:
             async with self._session.post(
