@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,10 +67,10 @@ def processes_of(scratch: Path) -> list[str]:
 
 
 @pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    path = tmp_path / "scratch"
-    path.mkdir()
-    return path
+def scratch() -> Iterator[Path]:
+    """A directory whose name is short enough for the sockets in it (unix(7): 107 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="sy-", ignore_cleanup_errors=True) as path:
+        yield Path(path)
 
 
 @pytest.mark.slow
@@ -218,3 +219,14 @@ def test_nothing_is_readable_on_the_wire(tmp_path: Path, scratch: Path) -> None:
         assert message in dtls
     # One station and one customer: what cannot be tried is said, and no failure.
     assert [finding["holds"] for finding in result["attempts"]] == [None, None, None, True]
+
+
+def test_a_temporary_directory_too_long_is_said(tmp_path: Path) -> None:
+    """Sockets cannot have names of any length: one sentence says which directory is too long."""
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    weighings = make_weighings(tmp_path / "weighings.csv", stations=1, per_station=3)
+    done = run_demo(deep, "--weighings", weighings)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "TMPDIR" in done.stderr

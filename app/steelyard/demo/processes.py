@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,13 @@ class Processes:
         process = ForkServerProcess(
             target=run_command, args=(command,), name=command.name, daemon=False
         )
-        process.start()
+        try:
+            process.start()
+        except OSError as error:
+            # The fork server's socket lies in the temporary directory; unix(7) allows 107 bytes.
+            raise ProcessFailed(
+                f"{command.name} cannot be started: {error}; TMPDIR is {tempfile.gettempdir()}"
+            ) from None
         self._running[command.name] = (command, process)
 
     def check(self) -> None:
