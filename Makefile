@@ -22,8 +22,8 @@ test: $(VENV)/.dev ## Run every test that this machine can run (ARGS="-k NAME" t
 	@scripts/system-packages test
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-engine: $(VENV)/.dev ## Run the ledger's conformance suite against real engines (STEELYARD_GETH, STEELYARD_TESSERA)
-	$(BIN)/pytest -m engine tests/ledger $(ARGS)
+test-engine: $(VENV)/.dev ## Run the tests that need real engines, the ledger's conformance suite first of all (STEELYARD_GETH, STEELYARD_TESSERA)
+	$(BIN)/pytest -m engine tests/ledger tests/network $(ARGS)
 
 lint: $(VENV)/.dev ## Run the linters, the type checker, and rebuild and compare the contract
 	@scripts/system-packages lint

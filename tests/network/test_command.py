@@ -79,7 +79,6 @@ def test_a_networks_life(run, tmp_path: Path) -> None:
         (["up"], {"STEELYARD_GETH": "/nowhere"}, "GoQuorum: /nowhere is not a file"),
         (["up"], {"STEELYARD_NETWORK_JAVA": "/no/java"}, "/no/java cannot be run"),
         (["up"], {"FAKE_TROUBLE": "geth:*:dies"}, "geth of node-1 ended with status 7"),
-        (["up", "--recommit", "soon"], {}, "--recommit"),
         (["up"], {"STEELYARD_NETWORK_NODES": "0"}, "network.nodes"),
         (["down"], {}, "is not there: `steelyard network up` makes it"),
         (["status"], {}, "holds no network"),
@@ -94,6 +93,15 @@ def test_every_trouble_is_a_sentence(run, tmp_path: Path, arguments, variables, 
     assert done.stderr.startswith("steelyard: ")
     assert "Traceback" not in done.stderr
     assert running(tmp_path / "n") == []
+
+
+def test_an_option_wins_over_a_setting(run, tmp_path: Path) -> None:
+    """And is held to the same rules."""
+    assert run("up", "--nodes", "1", STEELYARD_NETWORK_NODES="2").returncode == 0
+    assert len(json.loads((tmp_path / "n" / "network.json").read_text())["nodes"]) == 1
+    done = run("up", "--recommit", "soon")
+    assert done.returncode == 2
+    assert "as 1s or 500ms" in done.stderr
 
 
 def start_in_the_foreground(

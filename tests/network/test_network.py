@@ -399,7 +399,7 @@ def test_a_start_can_be_abandoned(make, monkeypatch: pytest.MonkeyPatch) -> None
 def test_two_commands_at_once_are_kept_apart(make, monkeypatch: pytest.MonkeyPatch) -> None:
     network = make(nodes=1)
     network.up()
-    monkeypatch.setattr("steelyard.network.service._LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("steelyard.network.lock.LOCK_SECONDS", 0.2)
     with (network.directory / ".lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(NetworkProblem, match="another command is at work"):

@@ -12,6 +12,7 @@ import pytest
 
 from steelyard.network import processes
 from steelyard.network.errors import NetworkProblem
+from steelyard.network.ports import is_free
 from steelyard.network.state import ProcessRecord
 
 SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
@@ -41,6 +42,7 @@ def start(tmp_path: Path, started: list[ProcessRecord]):
             time.sleep(0.01)
         return record
 
+    start_one.log = tmp_path / "log"
     return start_one
 
 
@@ -76,6 +78,24 @@ def test_a_recycled_process_id_is_never_signalled(start, field: str) -> None:
     processes.kill(stranger)
     assert processes.end([stranger], 0.1) == 0
     assert processes.alive(record)
+
+
+def test_a_process_has_ended_when_all_its_threads_have(start) -> None:
+    """Not when its first has: what it listened on is free when the wait is over."""
+    program = """
+import socket, threading, time
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(20)]
+for one in sockets:
+    for _ in range(5):
+        threading.Thread(target=one.accept, daemon=True).start()
+print("ports", *(one.getsockname()[1] for one in sockets), "ready", flush=True)
+time.sleep(600)
+"""
+    for _ in range(10):
+        record = start(program)
+        words = start.log.read_text().splitlines()[-1].split()
+        processes.end([record], 10)
+        assert all(is_free(int(port)) for port in words[1:-1])
 
 
 def test_a_process_that_is_gone_cannot_be_signalled(start) -> None:

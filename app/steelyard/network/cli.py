@@ -1,5 +1,6 @@
 """`steelyard network`: a local network of the real engines."""
 
+import re
 import signal
 import sys
 import time
@@ -8,9 +9,8 @@ from typing import Any, cast
 
 import click
 
-from steelyard.errors import ConfigurationError
 from steelyard.network.service import LocalNetwork
-from steelyard.network.settings import MAX_BASE_PORT, MAX_NODES, NetworkSettings
+from steelyard.network.settings import MAX_BASE_PORT, MAX_NODES, RECOMMIT, NetworkSettings
 from steelyard.network.state import PARTS, Part
 from steelyard.network.status import NodeStatus
 from steelyard.network.table import exposure, rows, table
@@ -28,6 +28,13 @@ _config = click.option(
 _part = click.option(
     "--part", type=click.Choice(PARTS), help="Only the node or only its privacy manager."
 )
+
+
+def _recommit(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    del context, parameter
+    if value is not None and re.fullmatch(RECOMMIT, value) is None:
+        raise click.BadParameter("must be a number of seconds or milliseconds, as 1s or 500ms")
+    return value
 
 
 @click.group()
@@ -60,7 +67,11 @@ def network() -> None:
     "--base-port", type=click.IntRange(0, MAX_BASE_PORT), help="First port; 0: free ports."
 )
 @click.option("--chain-id", type=click.IntRange(1, 2**31), help="Chain id.")
-@click.option("--recommit", help="How often a node prepares its next block anew, as in 1s.")
+@click.option(
+    "--recommit",
+    callback=_recommit,
+    help="How often a node prepares its next block anew, as in 1s.",
+)
 @click.option("--heap", type=click.IntRange(64, 65_536), help="Megabytes of heap of each Tessera.")
 @click.option("--foreground", is_flag=True, help="Stay until Ctrl-C, and stop it then.")
 def up(
@@ -170,15 +181,9 @@ def restart_node(node: str, config: Path | None, directory: Path | None, part: s
 def _settings(
     config: Path | None, directory: Path | None, given: dict[str, Any] | None = None
 ) -> NetworkSettings:
-    loaded = NetworkSettings.load(config)
+    """The settings, an option before all else; what was given is known as given (layout.py)."""
     update = dict(given or {}) | ({"directory": directory} if directory else {})
-    # Validated once more: an option is held to the same rules as a setting.
-    kept = {name: getattr(loaded, name) for name in loaded.model_fields_set}
-    try:
-        return NetworkSettings.model_validate(kept | update)
-    except ValueError:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in update)
-        raise ConfigurationError(f"one of {names} is not as docs/reference says") from None
+    return NetworkSettings.load(config).model_copy(update=update)
 
 
 def _existing(config: Path | None, directory: Path | None, *, echo: bool = False) -> LocalNetwork:

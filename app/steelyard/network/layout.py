@@ -16,13 +16,13 @@ from steelyard.network.keys import (
     write_node_key,
     write_privacy_key,
 )
+from steelyard.network.lock import LOCK_FILE
 from steelyard.network.node import Node
 from steelyard.network.ports import free_block
 from steelyard.network.settings import PORTS_PER_NODE, NetworkSettings
 from steelyard.network.state import Choices, NodeRecord, State, read_state, write_state
 
 GENESIS_FILE = "genesis.json"
-LOCK_FILE = ".lock"
 # sockaddr_un holds 108 bytes, with a zero at the end (unix(7)).
 _SOCKET_BYTES = 107
 _IN_THE_GENESIS = ("consensus", "chain_id", "block_period", "empty_block_period")

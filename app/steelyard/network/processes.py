@@ -75,10 +75,8 @@ def _tether() -> None:
 
 def alive(record: ProcessRecord) -> bool:
     """Whether this very process runs, or is held by SIGSTOP."""
-    fields = _stat(record.pid)
-    if fields is None or record.boot != _boot():
-        return False
-    return fields[0] not in "ZX" and int(fields[19]) == record.started
+    fields = _stat_of(record)
+    return fields is not None and fields[0] not in "ZX"
 
 
 def send(record: ProcessRecord, number: signal.Signals) -> bool:
@@ -158,14 +156,17 @@ def _wait(records: Sequence[ProcessRecord], seconds: float) -> list[ProcessRecor
 
 @contextmanager
 def _opened(record: ProcessRecord) -> Iterator[int | None]:
-    """A pidfd of this very process, or None when it is gone."""
+    """A pidfd of this very process, or None when it is gone.
+
+    One whose first thread has ended is still there: its other threads may hold its ports.
+    """
     try:
         descriptor = os.pidfd_open(record.pid)
     except (ProcessLookupError, OSError):
         yield None
         return
     try:
-        yield descriptor if alive(record) else None
+        yield descriptor if _stat_of(record) else None
     finally:
         os.close(descriptor)
 
@@ -177,6 +178,14 @@ def _stat(pid: int) -> list[str] | None:
         return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
         return None
+
+
+def _stat_of(record: ProcessRecord) -> list[str] | None:
+    """The fields of this very process, and of no other that got its id."""
+    fields = _stat(record.pid)
+    if fields is None or int(fields[19]) != record.started or record.boot != _boot():
+        return None
+    return fields
 
 
 def _start_time(pid: int) -> int | None:

@@ -1,18 +1,17 @@
 """A network of GoQuorum nodes with a Tessera each: started, watched and stopped as processes."""
 
-import fcntl
 import os
 import signal
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from steelyard.network import processes
+from steelyard.network.document import document
 from steelyard.network.errors import ForeignDirectory, NetworkProblem
-from steelyard.network.layout import LOCK_FILE, made_or_reused, nodes_of
+from steelyard.network.layout import made_or_reused, nodes_of
+from steelyard.network.lock import locked
 from steelyard.network.node import Node
 from steelyard.network.ports import exposed
 from steelyard.network.programs import Programs, find_programs
@@ -30,9 +29,6 @@ from steelyard.network.state import (
 from steelyard.network.status import NodeStatus, runs, status_of
 
 NETWORK_FILE = "network.json"
-ENGINE = "quorum"
-_LOCK_SECONDS = 10.0
-_LOCK_POLL_SECONDS = 0.1
 
 
 class LocalNetwork:
@@ -100,7 +96,7 @@ class LocalNetwork:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise ForeignDirectory(f"{self.directory}: {error.strerror}") from None
-        with self._locked():
+        with locked(self.directory):
             state = made_or_reused(self.directory, self._settings)
             nodes = nodes_of(self.directory, state)
             before = _running_parts(nodes)
@@ -116,14 +112,14 @@ class LocalNetwork:
 
     def down(self) -> None:
         """End every process, the nodes before the privacy managers. A network at rest stays so."""
-        with self._locked():
+        with locked(self.directory):
             state = self._state()
             self._stop(state, nodes_of(self.directory, state), PARTS)
             self.network_file.unlink(missing_ok=True)
 
     def start(self, name: str, part: Part | None = None) -> None:
         """Start a node, or one part of it, and wait until it answers."""
-        with self._locked():
+        with locked(self.directory):
             state = self._state()
             node = _named(nodes_of(self.directory, state), name)
             for one in PARTS:  # one that ended earlier is not what is waited for
@@ -138,7 +134,7 @@ class LocalNetwork:
 
     def stop(self, name: str, part: Part | None = None) -> None:
         """End a node, or one part of it, in order."""
-        with self._locked():
+        with locked(self.directory):
             state = self._state()
             node = _named(nodes_of(self.directory, state), name)
             self._stop(state, [node], _chosen(part))
@@ -152,7 +148,7 @@ class LocalNetwork:
 
     def kill(self, name: str, part: Part) -> None:
         """End one part by SIGKILL: it can do nothing more, as at a power cut."""
-        with self._locked():
+        with locked(self.directory):
             state = self._state()
             self._running(state, name, part)
             node = _named(nodes_of(self.directory, state), name)
@@ -253,51 +249,7 @@ class LocalNetwork:
 
     def _save(self, state: State) -> None:
         write_state(self.directory, state)
-        write_whole(self.network_file, _document(state, nodes_of(self.directory, state)))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Nobody else changes the directory meanwhile. Raises NetworkProblem."""
-        try:
-            descriptor = os.open(self.directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:
-            raise ForeignDirectory(
-                f"{self.directory} is not there: `steelyard network up` makes it"
-            ) from None
-        except OSError as error:
-            raise ForeignDirectory(f"{self.directory}: {error.strerror}") from None
-        try:
-            deadline = time.monotonic() + _LOCK_SECONDS
-            while not _lock(descriptor):
-                if time.monotonic() > deadline:
-                    raise NetworkProblem(f"another command is at work on {self.directory}")
-                time.sleep(_LOCK_POLL_SECONDS)
-            yield
-        finally:
-            os.close(descriptor)
-
-
-def _document(state: State, nodes: Sequence[Node]) -> dict[str, object]:
-    return {
-        "engine": ENGINE,
-        "consensus": state.choices.consensus,
-        "chain_id": state.choices.chain_id,
-        "nodes": [
-            {
-                "name": node.name,
-                "rpc_url": node.rpc_url,
-                "tessera_url": node.tessera_url,
-                "tessera_public_key": node.tessera_public_key,
-                "address": node.record.address,
-                "enode": node.enode,
-                "pids": {
-                    part: node.record.processes[part].pid for part in PARTS if runs(node, part)
-                },
-                "logs": {part: str(node.log(part)) for part in PARTS},
-            }
-            for node in nodes
-        ],
-    }
+        write_whole(self.network_file, document(state, nodes_of(self.directory, state)))
 
 
 def _running_parts(nodes: Sequence[Node]) -> set[ProcessRecord]:
@@ -317,11 +269,3 @@ def _named(nodes: Sequence[Node], name: str) -> Node:
 
 def _say_nothing(text: str) -> None:
     del text
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

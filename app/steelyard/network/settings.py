@@ -12,6 +12,7 @@ PORTS_PER_NODE = 5
 MAX_BASE_PORT = 65_535 - PORTS_PER_NODE * MAX_NODES
 
 Consensus = Literal["qbft", "raft"]
+RECOMMIT = r"^[1-9][0-9]{0,4}(ms|s)$"
 _SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -52,7 +53,7 @@ class NetworkSettings(Section):
     )
     recommit: str = Field(
         default="1s",
-        pattern=r"^[1-9][0-9]{0,4}(ms|s)$",
+        pattern=RECOMMIT,
         description="How often a node prepares its next block anew (geth's --miner.recommit).",
     )
     heap: int = Field(
