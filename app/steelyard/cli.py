@@ -18,6 +18,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "alibi": ("steelyard.smartbox.cli", "alibi", "Verify and show an alibi memory."),
     "database": ("steelyard.store.cli", "database", "Create and migrate the entity database."),
     "demo": ("steelyard.demo.cli", "demo", "Run the paper's experiment on this machine."),
+    "export": ("steelyard.ledger.export_cli", "export", "Write a station's tickets with proofs."),
+    "export-check": ("steelyard.ledger.export_cli", "export_check", "Check such a file."),
     "identity": ("steelyard.identity.cli", "identity", "Signing keys and the first administrator."),
     "loadcell": ("steelyard.loadcell.cli", "loadcell", "Run a load cell communicator."),
     "management-api": ("steelyard.registry.cli", "management_api", "Serve the management API."),

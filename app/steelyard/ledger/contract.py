@@ -164,6 +164,17 @@ def encode_station() -> bytes:
     return station_tickets().functions["station"].encode()
 
 
+def encode_total() -> bytes:
+    """Calldata of `total`."""
+    return station_tickets().functions["total"].encode()
+
+
+def decode_total(data: bytes) -> int:
+    """What `total` returned: the number of tickets."""
+    total: int = _output("total", data)[0]
+    return total
+
+
 def decode_page(data: bytes) -> Page:
     """What `query` returned."""
     entries, following = _output("query", data)

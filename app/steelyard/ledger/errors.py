@@ -82,3 +82,18 @@ class NotTheStation(LedgerProblem):
     status = 403
     slug = "not-the-station"
     title = "Only the station's key may register"
+
+
+class ExportDamaged(LedgerProblem):
+    """A line of an export is not what was written, or contradicts the lines around it."""
+
+    status = 422
+    slug = "export-damaged"
+    title = "The export does not hold"
+
+
+class NodeContradictsItself(LedgerProblem):
+    """What a node says of the ledger does not fit together; nothing is taken over from it."""
+
+    slug = "node-contradicts-itself"
+    title = "The node's answers contradict each other"

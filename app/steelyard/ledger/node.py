@@ -46,6 +46,10 @@ class Node:
         """A transaction in a block or in the pool."""
         return await self._record("eth_getTransactionByHash", transaction_hash)
 
+    async def transactions(self, hashes: Sequence[str]) -> list[dict[str, Json] | None]:
+        """Several transactions in one exchange."""
+        return await self._records("eth_getTransactionByHash", [[one] for one in hashes])
+
     async def mined(self, transaction_hash: str) -> Mined | None:
         """The receipt of a transaction, or None while it is in no block."""
         method = "eth_getTransactionReceipt"

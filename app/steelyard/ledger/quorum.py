@@ -8,6 +8,7 @@ from eth_utils.address import is_address, to_checksum_address
 
 from steelyard.ledger import contract
 from steelyard.ledger.errors import ContractMissing, NodeUnavailable, TransactionFailed
+from steelyard.ledger.export import Exporter
 from steelyard.ledger.jsonrpc import JsonRpc
 from steelyard.ledger.node import Node
 from steelyard.ledger.protocol import (
@@ -135,6 +136,15 @@ class QuorumLedger:
     async def privacy_keys(self, node: NodeRef) -> tuple[str, ...]:
         """The public keys that a node's privacy manager holds; none if it does not tell."""
         return await self._tessera(node).keys()
+
+    def exporter(self, view: ContractView) -> Exporter:
+        """What writes the tickets of a contract, as seen from a party's node, to a file."""
+        return Exporter(self.node(view), self._reader(view), view.address)
+
+    def node(self, view: ContractView) -> Node:
+        """The node from which a contract is seen. Raises ContractMissing."""
+        _check_address(view)
+        return self._node(view.node)
 
     async def _head(self, node: NodeRef) -> int | str:
         try:

@@ -71,6 +71,23 @@ class Reader:
             raise ContractMissing("What answers at this address is no station contract")
         return prints
 
+    async def many_fingerprints(self, groups: Sequence[Sequence[str]]) -> list[tuple[bytes, ...]]:
+        """The fingerprints of several groups of ids, in one exchange with the node."""
+        requests = [contract.encode_fingerprints(ids) for ids in groups]
+        try:
+            async with self._gate:
+                answers = await self._node.calls(self._view.address, requests)
+        except NodeError as error:
+            raise _problem(error) from None
+        prints = [contract.decode_fingerprints(answer) for answer in answers]
+        if [len(one) for one in prints] != [len(ids) for ids in groups]:
+            raise ContractMissing("What answers at this address is no station contract")
+        return prints
+
+    async def count_all(self) -> int:
+        """How many tickets the contract holds."""
+        return contract.decode_total(await self.ask(contract.encode_total()))
+
     async def station(self) -> str:
         """The address whose key may register, in lower case."""
         return contract.decode_station(await self.ask(contract.encode_station()))
