@@ -23,10 +23,10 @@ from steelyard.store.vault import Place, Vault
 
 
 def ticket_json(number: int = 1, scale: str = "WB-a-1", **changes: Any) -> dict[str, Any]:
-    """A valid ticket; `number` sets its id, time and weight."""
+    """A valid ticket of the station whose scale it names; `number` sets id, time and weight."""
     gross = 10_000 + number
     return {
-        "ticketID": f"ticket-{number}",
+        "ticketID": f"{scale.removeprefix('WB-')}_1_{number}",
         "terminalSerialNumber": "T1",
         "terminalRestartValue": 1,
         "timestamp": f"2020-11-12T06:{number // 60:02d}:{number % 60:02d}.000Z",

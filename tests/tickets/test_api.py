@@ -28,8 +28,8 @@ async def test_a_registered_ticket_comes_back_field_by_field(world: World) -> No
     """What the station sent is what the customer reads, with the station and its block."""
     status, receipt = await world.ask("station a-1", "POST", "/v1/tickets", json=ticket_json())
     assert status == 201
-    assert receipt["ticketID"] == "ticket-1"
-    status, ticket = await world.ask("user a", "GET", "/v1/tickets/ticket-1")
+    assert receipt["ticketID"] == "a-1_1_1"
+    status, ticket = await world.ask("user a", "GET", "/v1/tickets/a-1_1_1")
     assert status == 200
     assert ticket == {
         **ticket_json(),
@@ -56,6 +56,7 @@ async def test_a_batch_has_a_result_for_each_ticket(world: World) -> None:
         ticket_json(2),
         ticket_json(1, vehicle=None),
         ticket_json(3, scale="WB-b-1"),
+        ticket_json(4, scale="WB-b-1", ticketID="a-1_1_4"),
     ]
     status, body = await world.ask(
         "station a-1", "POST", "/v1/tickets/batch", json={"tickets": batch}
@@ -67,10 +68,24 @@ async def test_a_batch_has_a_result_for_each_ticket(world: World) -> None:
         "registered",
         "refused",
         "refused",
+        "refused",
     ]
     assert results[2]["problem"]["status"] == 409
-    assert results[3]["problem"]["type"] == "urn:steelyard:problem:foreign-weighbridge"
+    assert results[3]["problem"]["type"] == "urn:steelyard:problem:foreign-ticket-id"
+    assert results[4]["problem"]["type"] == "urn:steelyard:problem:foreign-weighbridge"
     assert results[1]["transactionHash"].startswith("0x")
+
+
+async def test_a_sister_station_cannot_pass_for_another(world: World) -> None:
+    """An id begins with its station's name: no station's ticket can shadow a sister's."""
+    theirs = ticket_json(1, "WB-a-2")
+    status, _ = await world.ask("station a-2", "POST", "/v1/tickets", json=theirs)
+    assert status == 201
+    forged = {**ticket_json(7), "ticketID": theirs["ticketID"]}
+    status, problem = await world.ask("station a-1", "POST", "/v1/tickets", json=forged)
+    assert (status, problem["type"]) == (422, "urn:steelyard:problem:foreign-ticket-id")
+    _, ticket = await world.ask("user a", "GET", f"/v1/tickets/{theirs['ticketID']}")
+    assert ticket["scaleGross"] == theirs["scaleGross"]
 
 
 REGISTER = ("POST", "/v1/tickets", {"json": ticket_json()})
@@ -78,8 +93,8 @@ BATCH = ("POST", "/v1/tickets/batch", {"json": {"tickets": [ticket_json()]}})
 READS = [
     ("GET", "/v1/tickets", {}),
     ("GET", "/v1/ticket-count", {}),
-    ("GET", "/v1/tickets/ticket-1", {}),
-    ("GET", "/v1/tickets/ticket-1/proof", {}),
+    ("GET", "/v1/tickets/a-1_1_1", {}),
+    ("GET", "/v1/tickets/a-1_1_1/proof", {}),
 ]
 
 
@@ -117,7 +132,7 @@ async def test_filters_combine(world: World) -> None:
         ("vehicle=CC-11-DD&timestampTo=2020-11-12T06:00:12Z", 2),
         ("cellSerialNumber=LC2&cellWeightFrom=6", 0),
         ("cellSerialNumber=LC2&cellWeightTo=5", 15),
-        ("ticketID=ticket-3", 1),
+        ("ticketID=a-1_1_3", 1),
         ("terminalSerialNumber=T2", 0),
         ("terminalRestartValueFrom=1&terminalRestartValueTo=1", 15),
         ("scaleTareFrom=1001", 0),
@@ -144,7 +159,7 @@ async def test_pages_follow_each_other(world: World) -> None:
             if page["next"] is None:
                 break
             cursor = f"&cursor={page['next']}"
-        expected = [f"ticket-{number}" for number in range(1, 20)]
+        expected = [f"a-{2 - number % 2}_1_{number}" for number in range(1, 20)]
         assert seen == (expected if order == "oldest" else expected[::-1])
 
 
@@ -187,7 +202,7 @@ async def test_every_attribute_groups(world: World, by: str) -> None:
     status, page = await world.ask("user a", "GET", f"/v1/tickets?group_by={by}")
     assert status == 200
     grouped = {ticket["ticketID"] for group in page["groups"] for ticket in group["tickets"]}
-    assert grouped == {"ticket-1", "ticket-2", "ticket-3"}
+    assert grouped == {"a-1_1_1", "a-1_1_2", "a-1_1_3"}
 
 
 async def test_ndjson_and_csv_hold_every_ticket(world: World) -> None:
@@ -205,7 +220,7 @@ async def test_ndjson_and_csv_hold_every_ticket(world: World) -> None:
     assert rows[0]["vehicle"] == "'=1+1", "a spreadsheet must not run it"
     assert json.loads(rows[0]["more_cells"]) == many[8:]
     assert rows[0]["cell_8_weight"] == "8"
-    assert (rows[1]["ticketID"], rows[1]["scaleGross"]) == ("ticket-250", "10250")
+    assert (rows[1]["ticketID"], rows[1]["scaleGross"]) == ("a-1_1_250", "10250")
 
 
 async def test_an_empty_export_is_empty(world: World) -> None:
@@ -222,9 +237,9 @@ async def test_anothers_weighbridge_answers_like_none(world: World) -> None:
     for foreign, unknown in [
         ("/v1/tickets?scaleSerialNumber=WB-a-1", "/v1/tickets?scaleSerialNumber=WB-none"),
         ("/v1/tickets?station=a-1", "/v1/tickets?station=none"),
-        ("/v1/ticket-count?ticketID=ticket-1", "/v1/ticket-count?ticketID=ticket-none"),
-        ("/v1/tickets/ticket-1", "/v1/tickets/ticket-none"),
-        ("/v1/tickets/ticket-1/proof", "/v1/tickets/ticket-none/proof"),
+        ("/v1/ticket-count?ticketID=a-1_1_1", "/v1/ticket-count?ticketID=a-1_1_none"),
+        ("/v1/tickets/a-1_1_1", "/v1/tickets/a-1_1_none"),
+        ("/v1/tickets/a-1_1_1/proof", "/v1/tickets/a-1_1_none/proof"),
     ]:
         assert await world.ask("user b", "GET", foreign) == await world.ask(
             "user b", "GET", unknown
@@ -234,7 +249,7 @@ async def test_anothers_weighbridge_answers_like_none(world: World) -> None:
 async def test_a_proof_names_contract_and_transaction(world: World) -> None:
     """The proof has what an independent verification needs."""
     _, receipt = await world.ask("station a-1", "POST", "/v1/tickets", json=ticket_json())
-    status, proof = await world.ask("user a", "GET", "/v1/tickets/ticket-1/proof")
+    status, proof = await world.ask("user a", "GET", "/v1/tickets/a-1_1_1/proof")
     assert status == 200
     assert proof["transactionHash"] == receipt["transactionHash"]
     assert proof["contractAddress"] in world.ledger.contracts
@@ -284,7 +299,7 @@ async def test_a_tampered_vault_value_is_caught_and_audited(world: World) -> Non
 
 async def test_a_ledger_that_does_not_answer_is_said(world: World) -> None:
     """A query at a node that is away gives 503, and so does an export before its first line."""
-    for path in ("/v1/tickets", "/v1/tickets?format=csv", "/v1/tickets/ticket-1"):
+    for path in ("/v1/tickets", "/v1/tickets?format=csv", "/v1/tickets/a-1_1_1"):
         world.ledger.failures.append(NodeUnavailable("admin-a does not answer"))
         status, problem = await world.ask("user a", "GET", path)
         assert (status, problem["type"]) == (503, "urn:steelyard:problem:node-unavailable"), path

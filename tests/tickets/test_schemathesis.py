@@ -25,10 +25,11 @@ async def test_no_request_ends_in_a_server_error(world: World) -> None:
     def amend(case: Any) -> Any:
         """Ask for a ticket that is there; send one from a weighbridge that is the station's."""
         if "ticket_id" in (case.path_parameters or {}):
-            case.path_parameters["ticket_id"] = "ticket-7"
+            case.path_parameters["ticket_id"] = "a-1_1_7"
         tickets = case.body.get("tickets", [case.body]) if isinstance(case.body, dict) else []
         for ticket in tickets:
             ticket["scaleSerialNumber"] = "WB-a-1"
+            ticket["ticketID"] = "a-1_" + str(ticket["ticketID"])[:80]
         return case
 
     # The server runs in this loop; Schemathesis' blocking requests run in a thread.

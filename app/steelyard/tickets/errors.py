@@ -23,6 +23,19 @@ class ForeignWeighbridge(Problem):
     hint = "Register the weighbridge with the management API, or mend the SmartBox's configuration."
 
 
+class ForeignTicketID(Problem):
+    """A ticket's id does not begin with the name of the station that sends it.
+
+    So no station can register a ticket that passes for another's: names are unique among a
+    customer's stations for ever, and none has an underscore.
+    """
+
+    status = 422
+    slug = "foreign-ticket-id"
+    title = "The ticket's id is not this station's"
+    hint = "An id is <station>_<weighbridge>_<milliseconds>; mend the SmartBox's configuration."
+
+
 class StationInactive(Problem):
     """The station was deleted or is not fully registered: it may not register tickets."""
 

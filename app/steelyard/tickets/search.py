@@ -139,10 +139,7 @@ class TicketSearch:
         return sum(await asyncio.gather(*(count_one(source) for source in sources)))
 
     async def find(self, sources: Sequence[Source], ticket_id: str) -> Found | None:
-        """The ticket with this id at whichever station has it, or None.
-
-        All stations are asked, so that the time tells nothing of where a ticket lies.
-        """
+        """The ticket with this id at whichever of the stations has it, or None."""
 
         async def find_one(source: Source) -> Found | None:
             async with self._slots:

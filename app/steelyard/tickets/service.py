@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from steelyard.errors import Problem
 from steelyard.ledger.protocol import Ledger, Proof, Registration
 from steelyard.ticket import Receipt, Ticket, TicketFilter
 from steelyard.tickets.cursor import Place
-from steelyard.tickets.directory import Directory
-from steelyard.tickets.errors import ForeignWeighbridge, TicketNotFound
+from steelyard.tickets.directory import Directory, StationAccess
+from steelyard.tickets.errors import ForeignTicketID, ForeignWeighbridge, TicketNotFound
 from steelyard.tickets.models import FoundTicket
 from steelyard.tickets.search import Found, TicketSearch
 
@@ -33,16 +34,17 @@ class TicketService:
     async def register(self, station_id: str, tickets: Sequence[Ticket]) -> list[Registration]:
         """Register a station's tickets; one outcome a ticket, in order.
 
-        A ticket of a weighbridge that was never this station's is refused, the rest goes on.
+        A ticket whose id or weighbridge is not this station's is refused, the rest goes on.
         """
         access = await self._directory.station(station_id)
-        accepted = [ticket for ticket in tickets if ticket.scale_serial in access.scale_serials]
+        refusals = [_refusal(ticket, access) for ticket in tickets]
+        accepted = [
+            ticket for ticket, refusal in zip(tickets, refusals, strict=True) if refusal is None
+        ]
         registered = iter(await self._ledger.register(access.writer, accepted) if accepted else [])
         return [
-            next(registered)
-            if ticket.scale_serial in access.scale_serials
-            else Registration(ticket.id, refusal=_foreign(ticket, access.station_name))
-            for ticket in tickets
+            Registration(ticket.id, refusal=refusal) if refusal else next(registered)
+            for ticket, refusal in zip(tickets, refusals, strict=True)
         ]
 
     async def page(
@@ -94,7 +96,9 @@ class TicketService:
         return TicketProofFound(ticket, receipt, view.address, proof)
 
     async def _find(self, customer_id: str, ticket_id: str) -> Found:
-        found = await self._search.find(await self._directory.sources(customer_id), ticket_id)
+        station = _station_of(ticket_id)
+        sources = await self._directory.sources(customer_id, station)
+        found = await self._search.find(sources, ticket_id)
         if found is None:
             raise TicketNotFound
         return found
@@ -109,5 +113,17 @@ def found_ticket(found: Found) -> FoundTicket:
     )
 
 
-def _foreign(ticket: Ticket, station: str) -> ForeignWeighbridge:
-    return ForeignWeighbridge(f"{ticket.scale_serial} is not a weighbridge of {station}")
+def _refusal(ticket: Ticket, access: StationAccess) -> Problem | None:
+    """Why a station may not register this ticket, or None."""
+    if _station_of(ticket.id) != access.station_name:
+        return ForeignTicketID(f"{ticket.id} must begin with {access.station_name}_")
+    if ticket.scale_serial not in access.scale_serials:
+        return ForeignWeighbridge(
+            f"{ticket.scale_serial} is not a weighbridge of {access.station_name}"
+        )
+    return None
+
+
+def _station_of(ticket_id: str) -> str:
+    """The station's name in a ticket's id: what stands before the first underscore."""
+    return ticket_id.partition("_")[0]

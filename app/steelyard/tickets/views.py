@@ -20,6 +20,7 @@ from steelyard.store.models import Role
 from steelyard.ticket import Receipt, Ticket, TicketID
 from steelyard.tickets.cursor import Place
 from steelyard.tickets.errors import (
+    ForeignTicketID,
     ForeignWeighbridge,
     StationInactive,
     TicketNotFound,
@@ -238,7 +239,7 @@ def _station_endpoints(views: TicketViews) -> list[Endpoint]:
                 201: Response.json(Receipt, "It was registered."),
                 200: Response.json(Receipt, "It had been registered before."),
             },
-            problems=(*problems, TicketConflict, ForeignWeighbridge),
+            problems=(*problems, TicketConflict, ForeignTicketID, ForeignWeighbridge),
         ),
         Endpoint(
             method="POST",
