@@ -1,5 +1,6 @@
 """A tickets API over SQLite and a ledger in memory."""
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +8,10 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from database_fixtures import migrated_sqlite
 from fakes import FakeLedger
 from steelyard.identity.keys import KeySet, generate
 from steelyard.identity.tokens import TokenIssuer, TokenVerifier
-from steelyard.store.base import Base
 from steelyard.store.database import Database
 from steelyard.store.key_ring import KeyRing
 from steelyard.store.settings import StoreSettings
@@ -18,6 +19,8 @@ from steelyard.store.vault import Vault
 from steelyard.tickets.app import build
 from steelyard.tickets.settings import TicketsSettings
 from tickets_world import World, populate
+
+__all__ = ["migrated_sqlite"]
 
 ISSUER, AUDIENCE = "https://issuer.test", "steelyard"
 
@@ -34,11 +37,12 @@ class KnownKeys:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[World]:
     """Customers a and b, a user and an administrator each; a has two stations, b has one."""
-    database = Database(StoreSettings(url=f"sqlite:///{tmp_path}/steelyard.db"))
-    async with database.engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
+    path = tmp_path / "steelyard.db"
+    shutil.copyfile(migrated_sqlite, path)
+    path.chmod(0o600)
+    database = Database(StoreSettings(url=f"sqlite:///{path}"))
     vault = Vault(KeyRing.generate())
     ledger = FakeLedger()
     key = generate()

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from steelyard.ledger.errors import NodeUnavailable
 from steelyard.store.models import AuditRecord, Station, StationStatus, delete_softly
@@ -210,12 +210,12 @@ async def test_ndjson_and_csv_hold_every_ticket(world: World) -> None:
     many = [{"cellSerialNumber": f"LC{n}", "cellWeight": n} for n in range(1, 12)]
     await register(world, "a-1", range(1, 251))
     await register(world, "a-2", range(251, 252), cells=many, vehicle="=1+1")
-    status, text = await world.ask("user a", "GET", "/v1/tickets?format=ndjson")
-    lines = [json.loads(line) for line in text.splitlines()]
+    status, body = await world.ask("user a", "GET", "/v1/tickets?format=ndjson")
+    lines = [json.loads(line) for line in body.splitlines()]
     assert (status, len(lines)) == (200, 251)
     assert lines[250]["cells"] == many
-    status, text = await world.ask("user a", "GET", "/v1/tickets?format=csv&order=newest")
-    rows = list(csv.DictReader(io.StringIO(text)))
+    status, body = await world.ask("user a", "GET", "/v1/tickets?format=csv&order=newest")
+    rows = list(csv.DictReader(io.StringIO(body)))
     assert len(rows) == 251
     assert rows[0]["vehicle"] == "'=1+1", "a spreadsheet must not run it"
     assert json.loads(rows[0]["more_cells"]) == many[8:]
@@ -226,9 +226,9 @@ async def test_ndjson_and_csv_hold_every_ticket(world: World) -> None:
 async def test_an_empty_export_is_empty(world: World) -> None:
     """No ticket: no line, and for CSV the header alone."""
     assert await world.ask("user b", "GET", "/v1/tickets?format=ndjson") == (200, "")
-    _, text = await world.ask("user b", "GET", "/v1/tickets?format=csv")
-    assert text.startswith("station,ticketID")
-    assert text.count("\n") == 1
+    _, body = await world.ask("user b", "GET", "/v1/tickets?format=csv")
+    assert body.startswith("station,ticketID")
+    assert body.count("\n") == 1
 
 
 async def test_anothers_weighbridge_answers_like_none(world: World) -> None:
@@ -409,3 +409,23 @@ async def test_a_body_that_is_no_json_is_refused(world: World, raw: bytes, statu
     async with world.client.post("/v1/tickets", data=raw, headers=headers) as response:
         assert response.status == status
         assert response.content_type == "application/problem+json"
+
+
+async def test_readiness_tells_of_a_database_without_tables(world: World) -> None:
+    """Where the tables are not those of this version, the API says that it cannot work."""
+    status, _ = await world.ask(None, "GET", "/readyz")
+    assert status == 200
+    async with world.database.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM alembic_version"))
+    status, problem = await world.ask(None, "GET", "/readyz")
+    assert (status, problem["detail"]) == (503, "Failing: schema.")
+
+
+@pytest.mark.parametrize("vehicle", ["=1+1", "+1", "-1", "@A1", "\uff1d1+1", "x;=1+1"])
+async def test_no_text_becomes_a_formula(world: World, vehicle: str) -> None:
+    """What a spreadsheet would run has an apostrophe before it; JSON has it as it is."""
+    await register(world, "a-1", range(1, 2), vehicle=vehicle)
+    _, body = await world.ask("user a", "GET", "/v1/tickets?format=csv")
+    assert next(csv.DictReader(io.StringIO(body)))["vehicle"] == f"'{vehicle}"
+    _, ticket = await world.ask("user a", "GET", "/v1/tickets/a-1_1_1")
+    assert ticket["vehicle"] == vehicle

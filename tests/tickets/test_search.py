@@ -148,3 +148,10 @@ def test_a_cursor_keeps_its_direction() -> None:
     text = Place(1, "s", 1).encode(newest_first=True)
     with pytest.raises(BadCursor, match="other order"):
         Place.decode(text, newest_first=False)
+
+
+@pytest.mark.parametrize("index", [0, 2**64])
+def test_a_cursor_without_a_ticket_is_refused(index: int) -> None:
+    """Indexes begin with 1; the contract would take a forged 0 for the beginning."""
+    with pytest.raises(BadCursor):
+        Place.decode(Place(0, "s", index).encode(newest_first=True), newest_first=True)

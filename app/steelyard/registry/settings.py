@@ -21,8 +21,3 @@ class ManagementSettings(ServerSection):
         le=540,
         description="Time in which a new station's contract must be on the ledger, in seconds.",
     )
-    log_level: str = Field(
-        "info",
-        pattern="^(debug|info|warning|error)$",
-        description="Least level that is logged: debug, info, warning or error.",
-    )

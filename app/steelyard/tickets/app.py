@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 from aiohttp import web
@@ -14,6 +15,7 @@ from steelyard.ledger.protocol import Ledger
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.store.database import Database
+from steelyard.store.schema import require_schema
 from steelyard.store.settings import StoreSettings, VaultSettings
 from steelyard.store.vault import Vault
 from steelyard.tickets.directory import Directory
@@ -60,7 +62,10 @@ def build(
         authenticator=Authenticator(verifier, database),
         limits=settings.limits,
         limiter=RateLimiter(settings.rate_per_second, settings.rate_burst),
-        ready_checks={"database": database.ping},
+        ready_checks={
+            "database": database.ping,
+            "schema": partial(require_schema, database),
+        },
         metrics_networks=settings.metrics_networks,
     )
 

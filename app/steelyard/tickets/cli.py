@@ -21,7 +21,6 @@ from steelyard.web.server import run
 )
 def tickets_api(config: Path | None) -> None:
     """Serve the weighing tickets API over HTTPS until SIGTERM or SIGINT."""
-    configure_logging()
     configuration = Configuration(
         tickets=TicketsSettings.load(config),
         store=StoreSettings.load(config),
@@ -29,4 +28,5 @@ def tickets_api(config: Path | None) -> None:
         identity=IdentitySettings.load(config),
         ledger=LedgerSettings.load(config),
     )
+    configure_logging(configuration.tickets.log_level)
     run(lambda: build_from(configuration), configuration.tickets, "tickets API")

@@ -63,6 +63,6 @@ class Place:
         if (direction == "<") is not newest_first:
             raise BadCursor("the cursor belongs to a search in the other order")
         place = cls(timestamp=int(timestamp), station_id=station_id, index=int(index))
-        if place.timestamp >= 2**48 or place.index > _LAST_INDEX:
+        if place.timestamp >= 2**48 or not 1 <= place.index <= _LAST_INDEX:
             raise BadCursor
         return place

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 
 from steelyard.tickets.models import FoundTicket
@@ -24,8 +25,9 @@ _FIXED = (
     "scaleNet",
     "blockNumber",
 )
-# A spreadsheet takes a text that begins so for a formula (CWE-1236).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a text that begins so for a formula (CWE-1236), in full width as well, and
+# where a semicolon parts the fields also what follows one.
+_FORMULA = re.compile(r"(^|;)\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
 def ndjson_line(ticket: FoundTicket) -> bytes:
@@ -60,7 +62,7 @@ def _text(value: str | int | None) -> str:
     if value is None:
         return ""
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+    return f"'{text}" if isinstance(value, str) and _FORMULA.search(text) else text
 
 
 def _line(row: Sequence[str]) -> bytes:

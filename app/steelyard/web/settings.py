@@ -58,6 +58,11 @@ class ServerSection(Section):
         default_factory=_loopback,
         description="Networks from which /metrics may be read; for others it does not exist.",
     )
+    log_level: str = Field(
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="Least level that is logged: debug, info, warning or error.",
+    )
 
     @property
     def limits(self) -> Limits:
