@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## Run every test that this machine can run (ARGS="-k NAME" t
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-engine: $(VENV)/.dev ## Run the tests that need real engines, the ledger's conformance suite first of all (STEELYARD_GETH, STEELYARD_TESSERA)
-	$(BIN)/pytest -m engine tests/ledger tests/network $(ARGS)
+	$(BIN)/pytest -m engine $(ARGS)
 
 lint: $(VENV)/.dev ## Run the linters, the type checker, and rebuild and compare the contract
 	@scripts/system-packages lint

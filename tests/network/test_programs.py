@@ -144,6 +144,10 @@ def test_what_is_no_archive_is_one_sentence(mirror: Mirror, tmp_path: Path) -> N
         fetch(mirror, tmp_path, sha256(b"hello"))
 
 
+def jdk(java: Path) -> str:
+    return str(java.parent.parent)
+
+
 def settings(mirror: Mirror, tmp_path: Path, **more) -> NetworkSettings:
     return NetworkSettings(cache_directory=tmp_path / "cache", mirror_url=mirror.url, **more)
 
@@ -164,7 +168,7 @@ def test_the_mirror_serves_what_the_operator_did_not_name(
             tessera_archive="tessera-app.jar",
             tessera_checksum=sha256(jar),
         ),
-        {"JAVA_HOME": str(java.parent.parent)},
+        {"JAVA_HOME": jdk(java)},
     )
     assert found.geth_version == "24.4.1"
     assert found.tessera.uber_jar
@@ -172,7 +176,7 @@ def test_the_mirror_serves_what_the_operator_did_not_name(
 
 
 def test_the_release_is_held_to_its_pinned_checksum(
-    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mirror: Mirror, tmp_path: Path, java: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without any setting the checksum of GoQuorum 24.4.1 for Linux amd64 is the known one."""
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
@@ -181,15 +185,17 @@ def test_the_release_is_held_to_its_pinned_checksum(
         cache_directory=tmp_path / "cache", geth_release_url=mirror.url + "/v{version}"
     )
     with pytest.raises(DownloadFailed, match="and not 2a200c8c51f406b1"):
-        find_programs(release, {})
+        find_programs(release, {"STEELYARD_TESSERA": "/unused", "JAVA_HOME": jdk(java)})
 
 
 def test_geth_without_a_known_checksum_is_refused(
-    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mirror: Mirror, tmp_path: Path, java: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     with pytest.raises(MissingProgram, match="no known checksum for linux_arm64"):
-        find_programs(settings(mirror, tmp_path), {})
+        find_programs(
+            settings(mirror, tmp_path), {"STEELYARD_TESSERA": "/unused", "JAVA_HOME": jdk(java)}
+        )
     assert mirror.asked == []
 
 
@@ -197,12 +203,13 @@ def test_geth_without_a_known_checksum_is_refused(
     ("given", "missing"),
     [({}, "mirror_url"), ({"mirror_url": "http://127.0.0.1:9"}, "tessera_checksum")],
 )
-def test_tessera_is_never_fetched_unverified(geth: Path, given, missing: str) -> None:
+def test_tessera_is_never_fetched_unverified(java: Path, given, missing: str) -> None:
+    """And as it is missing, nothing else is fetched either: there is no geth here."""
     with pytest.raises(MissingProgram, match=rf"set STEELYARD_TESSERA .*\({missing} is not set\)"):
-        find_programs(NetworkSettings(**given), {"STEELYARD_GETH": str(geth)})
+        find_programs(NetworkSettings(**given), {"JAVA_HOME": jdk(java)})
 
 
-def test_a_geth_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+def test_a_geth_that_is_none_is_one_sentence(tmp_path: Path, java: Path) -> None:
     """Missing; not to be run; another chain's."""
     cases = {
         "is not a file": tmp_path / "missing",
@@ -211,4 +218,11 @@ def test_a_geth_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     }
     for sentence, path in cases.items():
         with pytest.raises(MissingProgram, match=sentence):
-            find_programs(NetworkSettings(), {"STEELYARD_GETH": str(path)})
+            find_programs(
+                NetworkSettings(),
+                {
+                    "STEELYARD_GETH": str(path),
+                    "STEELYARD_TESSERA": "/unused",
+                    "JAVA_HOME": jdk(java),
+                },
+            )

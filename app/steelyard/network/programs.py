@@ -37,11 +37,15 @@ class Programs:
 def find_programs(
     settings: NetworkSettings, environment: Mapping[str, str] = os.environ
 ) -> Programs:
-    """Raises MissingProgram, DownloadFailed and WrongJava, one sentence each."""
+    """Raises MissingProgram, DownloadFailed and WrongJava, one sentence each.
+
+    Nothing is fetched as long as it is known that something else is missing.
+    """
+    java = find_java(settings.java, environment)
+    tessera_archive = _tessera_archive(settings, environment)
     geth = _geth(settings, environment)
     version = _quorum_version(geth)
-    tessera = _tessera(settings, environment)
-    java = find_java(settings.java, environment)
+    tessera = _tessera(settings, environment, tessera_archive)
     tessera.check_java(java)
     return Programs(geth, version, tessera, java)
 
@@ -96,10 +100,10 @@ def _quorum_version(geth: Path) -> str:
     return found[1]
 
 
-def _tessera(settings: NetworkSettings, environment: Mapping[str, str]) -> Tessera:
-    named = environment.get(TESSERA_VARIABLE)
-    if named:
-        return read_tessera(Path(named).absolute(), TESSERA_VARIABLE)
+def _tessera_archive(settings: NetworkSettings, environment: Mapping[str, str]) -> Archive | None:
+    """What to fetch, or None when the operator names a program. Raises MissingProgram."""
+    if environment.get(TESSERA_VARIABLE):
+        return None
     if settings.mirror_url is None or settings.tessera_checksum is None:
         missing = "mirror_url" if settings.mirror_url is None else "tessera_checksum"
         raise MissingProgram(
@@ -108,9 +112,16 @@ def _tessera(settings: NetworkSettings, environment: Mapping[str, str]) -> Tesse
             f"elsewhere nor without a checksum ({missing} is not set)"
         )
     url = f"{settings.mirror_url.rstrip('/')}/{settings.tessera_archive}"
-    checksum = settings.tessera_checksum
-    directory = _cached(settings, environment, "tessera", checksum)
-    return read_tessera(fetched(Archive(url, checksum), directory), url)
+    return Archive(url, settings.tessera_checksum)
+
+
+def _tessera(
+    settings: NetworkSettings, environment: Mapping[str, str], archive: Archive | None
+) -> Tessera:
+    if archive is None:
+        return read_tessera(Path(environment[TESSERA_VARIABLE]).absolute(), TESSERA_VARIABLE)
+    directory = _cached(settings, environment, "tessera", archive.checksum)
+    return read_tessera(fetched(archive, directory), archive.url)
 
 
 def _cached(
