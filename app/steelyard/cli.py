@@ -15,7 +15,7 @@ from steelyard.errors import Problem
 
 # name -> (module, attribute, one line for --help)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
-    "alibi": ("steelyard.smartbox.cli", "alibi", "Verify and show an alibi memory."),
+    "alibi": ("steelyard.smartbox.alibi_cli", "alibi", "Verify and show an alibi memory."),
     "database": ("steelyard.store.cli", "database", "Create and migrate the entity database."),
     "demo": ("steelyard.demo.cli", "demo", "Run the paper's experiment on this machine."),
     "export": ("steelyard.ledger.export_cli", "export", "Write a station's tickets with proofs."),

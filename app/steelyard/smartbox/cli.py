@@ -1,4 +1,4 @@
-"""`steelyard smartbox` and `steelyard alibi`."""
+"""`steelyard smartbox`."""
 
 import asyncio
 import json
@@ -12,15 +12,12 @@ from pathlib import Path
 import click
 import structlog
 
-from steelyard.smartbox.alibi import read_all
-from steelyard.smartbox.alibi_format import TornTail
-from steelyard.smartbox.errors import AlibiDamaged, StorageUnavailable
+from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.outbox import Outbox
-from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE
+from steelyard.smartbox.recorder import OUTBOX_FILE
 from steelyard.smartbox.service import READY_FILE, Ready, SmartBox
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.split import split_weighings
-from steelyard.smartbox.verify import Finding, verify_alibi
 
 STATUS_TIMEOUT_SECONDS = 5
 
@@ -137,42 +134,3 @@ def split(source: Path, directory: Path) -> None:
 def _outbox(config: Path | None) -> Outbox:
     directory = SmartBoxSettings.load(config).data_directory
     return Outbox.open_for_reading(directory / OUTBOX_FILE)
-
-
-@click.group()
-def alibi() -> None:
-    """Verify and show an alibi memory."""
-
-
-@alibi.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--outbox", type=_FILE, help="Outbox to compare with; else the one beside it, if there."
-)
-def verify(path: Path, outbox: Path | None) -> None:
-    """Check every record of an alibi memory (its file, or a SmartBox's data directory).
-
-    Exit status 1 if anything was altered, removed, moved or cut.
-    """
-    path = path / ALIBI_FILE if path.is_dir() else path
-    beside = path.with_name(OUTBOX_FILE)
-    if outbox is None and beside.exists():
-        outbox = beside
-    finding: Finding = verify_alibi(path, outbox)
-    click.echo(finding.sentence)
-    if not finding.holds:
-        sys.exit(1)
-
-
-@alibi.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--from", "first", type=click.IntRange(min=1), default=1, help="First record.")
-def show(path: Path, first: int) -> None:
-    """Print the records, one JSON object a line, up to the first that was altered."""
-    path = path / ALIBI_FILE if path.is_dir() else path
-    for record in read_all(path):
-        if isinstance(record, TornTail):
-            raise AlibiDamaged(f"record {record.head.sequence + 1}: is not complete")
-        if record.sequence >= first:
-            line = {"sequence": record.sequence, "hash": record.head.hash.hex(), **record.body}
-            click.echo(json.dumps(line, ensure_ascii=False))
