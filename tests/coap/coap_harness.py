@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from steelyard.coap.client import ClientTimes, CoapClient, create_coap_client
 from steelyard.coap.counters import TransportCounters
 from steelyard.coap.credentials import Credentials
-from steelyard.coap.resources import ProblemResource, SampleResource, sender
+from steelyard.coap.resources import ProblemResource, read_samples, sender
 from steelyard.coap.senml import CONTENT_FORMAT, Sample, encode
 from steelyard.coap.server import CoapServer, ServerLimits, create_coap_server
 from steelyard.pki.authority import Authority
@@ -74,6 +74,24 @@ class Pki:
         return self.put("expired", leaf, key)
 
 
+class Samples(ProblemResource):
+    """Takes samples from load cells by POST or PUT, as often as they come."""
+
+    def __init__(
+        self, taken: list[tuple[str, Sequence[Sample]]], counters: TransportCounters
+    ) -> None:
+        super().__init__()
+        self._taken = taken
+        self._counters = counters
+
+    async def render_post(self, request: Message) -> Message:
+        self._taken.append(read_samples(request, self._counters))
+        return Message(code=CHANGED)
+
+    async def render_put(self, request: Message) -> Message:
+        return await self.render_post(request)
+
+
 class WhoAmI(ProblemResource):
     """Answers with the sender's name."""
 
@@ -94,10 +112,6 @@ class Bench:
         self.samples: list[tuple[str, Sequence[Sample]]] = []
         self._open: list[CoapServer | CoapClient | Proxy] = []
 
-    async def take(self, serial: str, identity: object, samples: Sequence[Sample]) -> None:
-        del identity
-        self.samples.append((serial, samples))
-
     async def server(
         self,
         credentials: Credentials | None = None,
@@ -108,7 +122,7 @@ class Bench:
     ) -> CoapServer:
         counters = TransportCounters()
         site = Site()
-        site.add_resource(["samples"], SampleResource(self.take, counters))
+        site.add_resource(["samples"], Samples(self.samples, counters))
         site.add_resource(["who"], WhoAmI())
         server = await create_coap_server(
             site,

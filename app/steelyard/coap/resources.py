@@ -1,9 +1,8 @@
 """What a CoAP resource on our transport needs: problems rendered, the sender known."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
 
-from aiocoap import CHANGED, Message
+from aiocoap import Message
 from aiocoap.numbers.codes import Code
 from aiocoap.resource import Resource
 
@@ -117,29 +116,3 @@ class ProblemResource(Resource):  # type: ignore[misc] # aiocoap has no types
             return await super().render(request)
         except Problem as problem:
             return render_problem(problem)
-
-
-SampleHandler = Callable[[str, PeerIdentity, Sequence[Sample]], Awaitable[None]]
-
-
-class SampleResource(ProblemResource):
-    """Takes samples from load cells by POST or PUT and answers 2.04.
-
-    The handler gets the cell's serial, its identity and its samples. It has to be idempotent: a
-    request whose answer was lost comes again.
-    """
-
-    def __init__(self, handler: SampleHandler, counters: TransportCounters) -> None:
-        super().__init__()
-        self._handler = handler
-        self._counters = counters
-
-    async def render_post(self, request: Message) -> Message:
-        """Take samples."""
-        serial, samples = read_samples(request, self._counters)
-        await self._handler(serial, sender(request), samples)
-        return Message(code=CHANGED)
-
-    async def render_put(self, request: Message) -> Message:
-        """Take samples."""
-        return await self.render_post(request)
