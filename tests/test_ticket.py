@@ -33,6 +33,12 @@ TICKET = {
     ],
 }
 
+UNSEEN = (
+    "\x00\x1f\x7f\x85\x9f\u061c\u200b\u200f\u2028\u202a\u202e\u2060\u2066\u2069\ufeff"
+    "\ufdd0\ufffe\U0010ffff"
+)
+BLANKS = " \u00a0\u1680\u2000\u200a\u202f\u205f\u3000"
+
 
 def read(**changes: object) -> Ticket:
     return Ticket.model_validate_json(json.dumps({**TICKET, **changes}))
@@ -41,6 +47,12 @@ def read(**changes: object) -> Ticket:
 def test_json_comes_back_as_it_went() -> None:
     """A ticket's JSON form is the paper's, and reading and writing it changes nothing."""
     assert read().as_json() == TICKET
+
+
+def test_what_a_vehicle_may_be_does_not_follow_the_interpreter() -> None:
+    """What Unicode may give a meaning tomorrow is taken today, and so is a blank inside."""
+    for text in ("a\U000323b0b", "a\ue000b", "A\u00a0B", "A B", "Łódź 46"):
+        assert read(vehicle=text).vehicle == text
 
 
 def test_a_vehicle_is_optional() -> None:
@@ -90,7 +102,9 @@ def test_a_vehicle_is_optional() -> None:
         ("scaleNet", None),
         ("vehicle", ""),
         ("vehicle", " X"),
-        ("vehicle", "a\u200eb"),
+        *[("vehicle", f"a{character}b") for character in UNSEEN],
+        *[("vehicle", f"{blank}b") for blank in BLANKS],
+        *[("vehicle", f"a{blank}") for blank in BLANKS],
         ("vehicle", "Ü" * 17),
         ("cells", []),
         ("cells", None),

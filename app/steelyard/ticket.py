@@ -35,6 +35,21 @@ _RFC3339 = re.compile(
     r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$", re.ASCII
 )
 
+# What a reader does not see, or what turns the text around it: two vehicles would look the same.
+_UNSEEN = re.compile(
+    "["
+    r"\x00-\x1f\x7f-\x9f"  # the control characters C0, DEL, C1
+    r"\u061c\u200b-\u200f"  # zero-width characters and marks of direction
+    r"\u2028-\u202e"  # separators of lines and paragraphs, embeddings and overrides of direction
+    r"\u2060-\u206f\ufeff"  # joiners, invisible operators, isolates, the byte order mark
+    r"\ud800-\udfff"  # surrogates
+    r"\ufdd0-\ufdef\ufffe\uffff"  # noncharacters
+    + "".join(rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(1, 17))
+    + "]"
+)
+# White space by Unicode's property of that name, without what is a control character anyway.
+_BLANKS = " \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
+
 
 def parse_timestamp(value: object) -> int:
     """Milliseconds since the epoch of an RFC 3339 time (with offset), or of an integer as it is.
@@ -64,9 +79,14 @@ def format_timestamp(milliseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _check_vehicle(value: str) -> str:
-    if not value.isprintable() or value != value.strip():
-        raise ValueError("must be printable characters without blanks at either end")
+def check_vehicle(value: str) -> str:
+    """The vehicle's text as it is. Raises ValueError with what is allowed.
+
+    The rule is the contract's (contracts/Fields.sol) and a list of characters of its own; neither
+    follows the version of Unicode that an interpreter has.
+    """
+    if _UNSEEN.search(value) or value.strip(_BLANKS) != value:
+        raise ValueError("must be visible characters without blanks at either end")
     if len(value.encode()) > 32:
         raise ValueError("must be at most 32 bytes of UTF-8")
     return value
@@ -75,7 +95,7 @@ def _check_vehicle(value: str) -> str:
 TicketID = Annotated[str, Field(pattern=ID_PATTERN, max_length=96)]
 Serial = Annotated[str, Field(pattern=SERIAL_PATTERN, max_length=32)]
 Status = Annotated[str, Field(pattern=STATUS_PATTERN, max_length=12)]
-Vehicle = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(_check_vehicle)]
+Vehicle = Annotated[str, Field(min_length=1, max_length=32), AfterValidator(check_vehicle)]
 Grams = Annotated[int, Field(ge=MIN_GRAMS, le=MAX_GRAMS)]
 NonNegativeGrams = Annotated[int, Field(ge=0, le=MAX_GRAMS)]
 Restart = Annotated[int, Field(ge=0, le=MAX_RESTART)]

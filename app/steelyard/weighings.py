@@ -20,6 +20,7 @@ from steelyard.ticket import (
     MIN_GRAMS,
     SERIAL_PATTERN,
     STATUS_PATTERN,
+    check_vehicle,
     format_timestamp,
     parse_timestamp,
 )
@@ -113,11 +114,7 @@ def _restart(text: str) -> int:
 
 
 def _vehicle(text: str) -> str | None:
-    if not text.isprintable() or text != text.strip() or len(text.encode()) > 32:
-        raise ValueError(
-            "must be at most 32 bytes of printable characters without blanks at the ends"
-        )
-    return text or None
+    return check_vehicle(text) or None
 
 
 parse_name = _matching(NAME_PATTERN, "1 to 40 letters, digits or . ~ -, a letter or digit first")

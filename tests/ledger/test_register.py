@@ -53,6 +53,16 @@ async def test_a_registered_ticket_is_the_same_at_both_parties(ledger, writer, c
         assert await ledger.receipt(view, ticket().id) == outcome.receipt
 
 
+async def test_a_text_that_the_contract_took_never_makes_a_page_fail(ledger, writer, customer_view):
+    """What an older rule let through, or the station's key alone, is shown with its neighbours."""
+    odd = ticket(2).model_copy(update={"vehicle": "a\u200e\ufdd0b\u00a0"})
+    await ledger.register(writer, [ticket(1), odd, ticket(3)])
+
+    page = await ledger.page(customer_view, ANYTHING, limit=50)
+    assert [entry.ticket for entry in page.entries] == [ticket(1), odd, ticket(3)]
+    assert (await ledger.get(customer_view, odd.id)).ticket.as_json()["vehicle"] == odd.vehicle
+
+
 async def test_a_batch_is_one_transaction(ledger, writer, customer_view):
     """Many tickets of a batch share a transaction; each outcome stands at its ticket's place."""
     batch = tickets(20)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from eth_abi import abi as eth_abi
 from eth_abi.exceptions import DecodingError, EncodingError
-from pydantic import ValidationError
 
 from steelyard.ledger.artefact import Word, station_tickets
 from steelyard.ledger.encoding import from_hex, keccak
@@ -24,12 +23,14 @@ from steelyard.ledger.errors import (
 )
 from steelyard.ledger.jsonrpc import Json
 from steelyard.ledger.protocol import Entry, Page
-from steelyard.ticket import CellWeight, Ticket, TicketFilter
+from steelyard.ticket import MAX_TIMESTAMP_MS, CellWeight, Ticket, TicketFilter
 
 UNKNOWN = bytes(32)  # the fingerprint of an id that is not registered
 _INT64 = (-(2**63), 2**63 - 1)
 _UINT64_MAX = 2**64 - 1
 _UINT32_MAX = 2**32 - 1
+_SELECTOR, _WORD = 4, 32
+_FIRST_OFFSET = _WORD.to_bytes(_WORD, "big")  # where a single dynamic argument begins
 
 
 class NotATicket(LedgerProblem):
@@ -85,8 +86,12 @@ def decode_registration(payload: bytes) -> tuple[Ticket, ...]:
             raise ValueError("it calls neither register nor registerMany")
     except (DecodingError, NotATicket, OverflowError):
         raise ValueError("its arguments are no weighing tickets") from None
-    canonical = one.encode(ticket_words(tickets[0])) if payload[:4] == one.selector else None
-    if payload != (canonical or many.encode([ticket_words(ticket) for ticket in tickets])):
+    try:
+        canonical = one.encode(ticket_words(tickets[0])) if payload[:4] == one.selector else None
+        expected = canonical or many.encode([ticket_words(ticket) for ticket in tickets])
+    except EncodingError:  # a text that is no UTF-8 became longer than a word
+        expected = None
+    if payload != expected:
         raise ValueError("its arguments are not in the canonical encoding")
     return tickets
 
@@ -95,6 +100,24 @@ def fingerprint(ticket: Ticket) -> bytes:
     """keccak256(abi.encode(ticket)), as the contract's `fingerprints` gives it."""
     (kind,) = station_tickets().functions["register"].inputs
     return keccak(eth_abi.encode([kind], [ticket_words(ticket)]))
+
+
+def payload_fingerprints(payload: bytes) -> tuple[bytes, ...]:
+    """The fingerprints of the tickets of a payload that `decode_registration` took, in order.
+
+    The canonical encoding of a call holds each ticket's own, at the places that its offsets name
+    (Solidity ABI specification, "Formal specification of the encoding").
+    """
+    if payload[:4] == station_tickets().functions["register"].selector:
+        return (keccak(payload[4:]),)
+    body = payload[_SELECTOR + _WORD :]  # behind the selector and the array's offset
+    count = int.from_bytes(body[:_WORD], "big")
+    items = body[_WORD:]
+    starts = [int.from_bytes(items[at * _WORD : (at + 1) * _WORD], "big") for at in range(count)]
+    ends = [*starts[1:], len(items)]
+    return tuple(
+        keccak(_FIRST_OFFSET + items[start:end]) for start, end in zip(starts, ends, strict=True)
+    )
 
 
 def ticket_words(ticket: Ticket) -> tuple[Word, ...]:
@@ -115,23 +138,29 @@ def ticket_words(ticket: Ticket) -> tuple[Word, ...]:
 
 
 def words_ticket(words: Sequence[Word]) -> Ticket:
-    """The ticket of a struct's members. Raises NotATicket."""
-    try:
-        return Ticket(
-            id=words[0],
-            terminal_serial=_text(words[1]),
-            terminal_restart=words[2],
-            timestamp=words[3],
-            scale_serial=_text(words[4]),
-            status=_text(words[5]),
-            gross=words[6],
-            tare=words[7],
-            net=words[8],
-            vehicle=_text(words[9]) or None,
-            cells=tuple(CellWeight(serial=_text(cell[0]), weight=cell[1]) for cell in words[10]),
-        )
-    except (ValidationError, UnicodeDecodeError):
-        raise NotATicket("The ledger holds words at this place that are no ticket") from None
+    """The ticket of a struct's members, as it stands there.
+
+    What is registered is shown, whatever a ticket must be to be taken today: the rules of Ticket
+    are not applied. Bytes that are no UTF-8 appear as `\\xff`. Raises NotATicket for a time that
+    the contract cannot hold and no date can say.
+    """
+    if words[3] > MAX_TIMESTAMP_MS:
+        raise NotATicket("The ledger holds words at this place that are no ticket")
+    return Ticket.model_construct(
+        id=words[0],
+        terminal_serial=_text(words[1]),
+        terminal_restart=words[2],
+        timestamp=words[3],
+        scale_serial=_text(words[4]),
+        status=_text(words[5]),
+        gross=words[6],
+        tare=words[7],
+        net=words[8],
+        vehicle=_text(words[9]) or None,
+        cells=tuple(
+            CellWeight.model_construct(serial=_text(cell[0]), weight=cell[1]) for cell in words[10]
+        ),
+    )
 
 
 # -- asking
@@ -311,4 +340,4 @@ def _word(text: str | None) -> bytes:
 
 
 def _text(word: bytes) -> str:
-    return word.rstrip(b"\0").decode()
+    return word.rstrip(b"\0").decode(errors="backslashreplace")
