@@ -35,8 +35,8 @@ class Pki:
         for serial in ("LC-1", "LC-2"):
             self.authority.issue_loadcell(serial, directory, station="S1")
         self.authority.issue_client("other", directory)
-        self.rogue.issue_loadcell("LC-1", directory / "rogue")
-        self.rogue.issue_smartbox("SB-1", ["127.0.0.1"], directory / "rogue")
+        self.rogue.issue_loadcell("LC-1", directory / "rogue", station="S1")
+        self.rogue.issue_smartbox("SB-1", ["127.0.0.1"], directory / "rogue", station="S1")
 
     def credentials(
         self, name: str, *, revocations: bool = True, crl: Path | None = None
@@ -67,7 +67,7 @@ class Pki:
         """A leaf that ended a minute ago."""
         # The authority is a day old by its certificate, so that it can have issued it in time.
         start = datetime.now(UTC) - timedelta(hours=23)
-        builder_profile = profile or loadcell_profile("LC-1")
+        builder_profile = profile or loadcell_profile("LC-1", "S1")
         certificate = self.authority.sign
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = certificate(builder_profile, key.public_key(), not_before=start, days=0.9)  # type: ignore[arg-type] # a part of a day
@@ -85,7 +85,7 @@ class Samples(ProblemResource):
         self._counters = counters
 
     async def render_post(self, request: Message) -> Message:
-        self._taken.append(read_samples(request, self._counters))
+        self._taken.append(read_samples(request, self._counters, station="S1"))
         return Message(code=CHANGED)
 
     async def render_put(self, request: Message) -> Message:

@@ -454,7 +454,7 @@ async def test_ipv6(bench: Bench) -> None:
             probe.bind(("::1", 0))
     except OSError as error:
         pytest.skip(f"no IPv6 loopback: {error}")
-    credentials = bench.pki.special("six", smartbox_profile("SB-6", ["::1"]))
+    credentials = bench.pki.special("six", smartbox_profile("SB-6", ["::1"], "S1"))
     server = await bench.server(credentials, host="::1")
     client = await bench.client()
     uri = f"coaps://[::1]:{server.address[1]}/who"

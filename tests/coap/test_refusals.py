@@ -47,7 +47,7 @@ async def test_expired(bench: Bench) -> None:
 
 async def test_revoked(bench: Bench) -> None:
     """A certificate on the list that the server has at its start is refused."""
-    revoked = bench.pki.special("revoked", loadcell_profile("LC-3"))
+    revoked = bench.pki.special("revoked", loadcell_profile("LC-3", "S1"))
     leaf = x509.load_pem_x509_certificate(revoked.certificate.read_bytes())
     bench.pki.authority.revoke(leaf)
     assert await refusal(bench, "revoked") == ("revoked", "peer-says-revoked")
@@ -64,7 +64,7 @@ async def test_certificate_without_a_purpose(bench: Bench) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     signed = (
         x509.CertificateBuilder()
-        .subject_name(loadcell_profile("LC-1").subject)
+        .subject_name(loadcell_profile("LC-1", "S1").subject)
         .issuer_name(authority.certificate.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -78,7 +78,7 @@ async def test_certificate_without_a_purpose(bench: Bench) -> None:
 async def test_key_on_another_curve(bench: Bench) -> None:
     """Only P-256 is spoken."""
     key = ec.generate_private_key(ec.SECP384R1())
-    leaf = bench.pki.authority.sign(loadcell_profile("LC-1"), key.public_key())
+    leaf = bench.pki.authority.sign(loadcell_profile("LC-1", "S1"), key.public_key())
     assert (await refusal(bench, bench.pki.put("p384", leaf, key)))[0] == "wrong-key"
 
 
@@ -105,13 +105,13 @@ async def test_wrong_server_certificate(bench: Bench, kind: str) -> None:
             ),
             "unknown-authority",
         ),
-        "expired": (pki.expired(smartbox_profile("SB-1", ["127.0.0.1"])), "expired"),
+        "expired": (pki.expired(smartbox_profile("SB-1", ["127.0.0.1"], "S1")), "expired"),
         "client": (
             pki.special(
                 "poser",
                 Profile(
-                    loadcell_profile("LC-9").subject,
-                    smartbox_profile("SB-1", ["127.0.0.1"]).alternative_names,
+                    loadcell_profile("LC-9", "S1").subject,
+                    smartbox_profile("SB-1", ["127.0.0.1"], "S1").alternative_names,
                     ExtendedKeyUsageOID.CLIENT_AUTH,
                 ),
             ),
@@ -127,7 +127,7 @@ async def test_wrong_server_certificate(bench: Bench, kind: str) -> None:
 async def test_revocation_ends_a_session(bench: Bench) -> None:
     """A cell that is revoked loses its session at once and does not get another."""
     crl = bench.own_crl()
-    credentials = bench.pki.special("thief", loadcell_profile("LC-4"))
+    credentials = bench.pki.special("thief", loadcell_profile("LC-4", "S1"))
     server = await bench.server(bench.pki.credentials("SB-1", crl=crl))
     thief, honest = await bench.client(credentials), await bench.client("LC-2")
     for client in (thief, honest):
@@ -148,7 +148,7 @@ async def test_revocation_ends_a_session(bench: Bench) -> None:
 async def test_changed_list_is_noticed(bench: Bench) -> None:
     """The server watches the file; a broken list is not taken, and the old one stays."""
     crl = bench.own_crl()
-    credentials = bench.pki.special("thief2", loadcell_profile("LC-5"))
+    credentials = bench.pki.special("thief2", loadcell_profile("LC-5", "S1"))
     limits = ServerLimits(watch_seconds=0.05)
     server = await bench.server(bench.pki.credentials("SB-1", crl=crl), limits=limits)
     thief = await bench.client(credentials)
@@ -234,8 +234,8 @@ async def test_only_cells_send_samples(bench: Bench) -> None:
 async def test_serial_that_contradicts_itself_is_nobodys(bench: Bench) -> None:
     """A certificate whose URN and common name differ names no cell."""
     profile = Profile(
-        loadcell_profile("LC-1").subject,
-        loadcell_profile("LC-2").alternative_names,
+        loadcell_profile("LC-1", "S1").subject,
+        loadcell_profile("LC-2", "S1").alternative_names,
         ExtendedKeyUsageOID.CLIENT_AUTH,
     )
     server, client = await bench.server(), await bench.client(bench.pki.special("two", profile))

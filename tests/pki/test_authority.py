@@ -108,13 +108,13 @@ def test_bad_hosts_are_refused(authority: Authority, tmp_path: Path, host: str) 
 def test_bad_serials_are_refused(authority: Authority, tmp_path: Path, serial: str) -> None:
     """A serial follows the ticket's rule, and nothing is written for another."""
     with pytest.raises(InvalidSubject, match="serial: must be 1 to 32"):
-        authority.issue_loadcell(serial, tmp_path / "cell")
+        authority.issue_loadcell(serial, tmp_path / "cell", station="S1")
     assert not (tmp_path / "cell").exists()
 
 
 def test_file_names_stay_in_the_directory(authority: Authority, tmp_path: Path) -> None:
     """A serial with path separators names a file, not a place elsewhere."""
-    issued = authority.issue_loadcell("../../up/LC", tmp_path / "cells")
+    issued = authority.issue_loadcell("../../up/LC", tmp_path / "cells", station="S1")
     assert issued.key_path.parent == tmp_path / "cells"
     assert issued.key_path.is_file()
 

@@ -56,13 +56,23 @@ def test_days_are_kept(run, tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (("show",), "authority.pem: No such file"),
-        (("issue-loadcell", "LC-1"), "authority.pem: No such file"),
+        (("issue-loadcell", "--station", "S1", "LC-1"), "authority.pem: No such file"),
     ],
 )
 def test_missing_authority(run, arguments: tuple[str, ...], sentence: str) -> None:
     """Without an authority every command says which file is missing."""
     with pytest.raises(Problem, match=sentence):
         run(*arguments)
+
+
+@pytest.mark.parametrize("command", ["issue-loadcell", "issue-smartbox"])
+def test_a_device_has_a_station(run, tmp_path: Path, command: str) -> None:
+    """Without --station nothing is issued: the certificate says where the device may weigh."""
+    run("init", "--name", "Devices")
+    with pytest.raises(SystemExit) as caught:
+        run(command, "--into", str(tmp_path / "out"), "D-1")
+    assert caught.value.code == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_revoking_nonsense(run) -> None:

@@ -19,7 +19,7 @@ from steelyard.pki.authority import Authority, Issued
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.ticket import Ticket
 
-CLIENT_ID = "station-1"
+CLIENT_ID = STATION = "station-1"
 SECRET = "correct-horse"
 START_MS = 1_605_160_800_000
 BRIDGES = {
@@ -65,9 +65,12 @@ class Stage:
         self.devices = Authority.create(directory / "device-ca", "Test devices")
         leaves = directory / "leaves"
         self.server = self.https.issue_server("platform", ["localhost", "127.0.0.1"], leaves)
-        self.smartbox = self.devices.issue_smartbox("SB01", ["localhost", "127.0.0.1"], leaves)
+        self.smartbox = self.devices.issue_smartbox(
+            "SB01", ["localhost", "127.0.0.1"], leaves, station=STATION
+        )
         self.cells: dict[str, Issued] = {
-            serial: self.devices.issue_loadcell(serial, leaves) for serial in [*CELLS, "STRANGER"]
+            serial: self.devices.issue_loadcell(serial, leaves, station=STATION)
+            for serial in [*CELLS, "STRANGER"]
         }
         self.secret_file = directory / "secret"
         self.secret_file.write_text(SECRET + "\n")

@@ -1,6 +1,7 @@
 """What a SmartBox answers over CoAP, and what it counts."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,17 @@ import cbor2
 import pytest
 from aiocoap import GET, POST, Message
 from aiocoap.numbers.codes import Code
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from smartbox_kit import BRIDGES, START_MS, FakePlatform, Stage, until
 
 from steelyard.coap.client import CoapClient, create_coap_client
 from steelyard.coap.credentials import Credentials
+from steelyard.pki.authority import Issued
+from steelyard.pki.profiles import loadcell_profile
+from steelyard.secret_files import write_secret
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.service import Ready, SmartBox
 
@@ -27,8 +35,8 @@ class Line:
         self.ready = ready
         self.clients: list[CoapClient] = []
 
-    async def client(self, serial: str) -> CoapClient:
-        issued = self.stage.cells[serial]
+    async def client(self, serial: str, issued: Issued | None = None) -> CoapClient:
+        issued = issued or self.stage.cells[serial]
         credentials = Credentials(
             issued.certificate_path, issued.key_path, self.stage.devices.certificate_path
         )
@@ -36,7 +44,9 @@ class Line:
         return self.clients[-1]
 
     async def post(self, serial: str, payload: Any, query: str = "sequence=0") -> Message:
-        client = await self.client(serial)
+        return await self.send(await self.client(serial), payload, query)
+
+    async def send(self, client: CoapClient, payload: Any, query: str = "sequence=0") -> Message:
         data = payload if isinstance(payload, bytes) else cbor2.dumps(payload)
         uri = f"coaps://127.0.0.1:{self.ready.coap_port}/weight?{query}"
         message = Message(code=POST, uri=uri, payload=data, content_format=112)
@@ -137,6 +147,38 @@ async def test_a_cell_of_nowhere_is_refused_and_counted(line: Line) -> None:
     assert response.code is Code.FORBIDDEN
     assert "STRANGER stands under no weighbridge" in response.payload.decode()
     assert (await line.status())["counters"]["unknown_cells"] == 1
+
+
+async def test_a_cell_of_another_station_is_refused_and_counted(
+    line: Line, stage: Stage, tmp_path: Path
+) -> None:
+    """Two stations, one authority, a serial that stands under a weighbridge here: 4.03."""
+    foreign = stage.devices.issue_loadcell("C11", tmp_path / "foreign", station="station-2")
+    client = await line.client("C11", foreign)
+    response = await line.send(client, pack())
+    assert response.code is Code.FORBIDDEN
+    assert response.payload.decode() == "the certificate of C11 is not one of station station-1"
+    status = await line.status()
+    assert status["transport"]["foreign_stations"] == 1
+    assert status["counters"] == {"rejected_foreign_station": 1}
+    assert status["weighbridges"]["wb-1"]["C11"]["last_seen"] is None
+    assert (await line.post("C11", pack())).code is Code.CHANGED, "its own cell may weigh"
+
+
+async def test_a_cell_without_a_station_is_refused(
+    line: Line, stage: Stage, tmp_path: Path
+) -> None:
+    """A certificate from before stations were mandatory weighs nowhere."""
+    profile = loadcell_profile("C11", "station-1")
+    bare = x509.Name(profile.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = stage.devices.sign(replace(profile, subject=bare), key.public_key())
+    files = tmp_path / "C11.pem", tmp_path / "C11.key"
+    files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    write_secret(files[1], key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    client = await line.client("C11", Issued(certificate, *files))
+    assert (await line.send(client, pack())).code is Code.FORBIDDEN
+    assert (await line.status())["transport"]["foreign_stations"] == 1
 
 
 async def test_the_status_page_tells_of_silent_cells(line: Line) -> None:

@@ -11,7 +11,8 @@ class TransportCounters:
     `handshakes_refused` and `sessions_ended` count by reason. `junk` are datagrams that belong to
     no session and open none; `undecodable` are decrypted messages that are not CoAP;
     `decode_errors` are payloads that are not what the resource reads; `foreign_payloads` are
-    payloads that name another cell than the certificate does.
+    payloads that name another cell than the certificate does; `foreign_stations` are requests of
+    load cells whose certificate names another station.
     """
 
     peers: int = 0
@@ -24,6 +25,7 @@ class TransportCounters:
     undecodable: int = 0
     decode_errors: int = 0
     foreign_payloads: int = 0
+    foreign_stations: int = 0
     reconnects: int = 0
     datagrams_in: int = 0
     datagrams_out: int = 0

@@ -69,6 +69,14 @@ class NotALoadCell(CoapProblem):
     title = "Only load cells may send samples"
 
 
+class ForeignStation(CoapProblem):
+    """The load cell's certificate names another station than the SmartBox's, or none."""
+
+    status = 403
+    slug = "foreign-station"
+    title = "The load cell belongs to another station"
+
+
 class ForeignCell(CoapProblem):
     """The payload names another load cell than the certificate does."""
 

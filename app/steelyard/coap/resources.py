@@ -9,6 +9,7 @@ from aiocoap.resource import Resource
 from steelyard.coap.counters import TransportCounters
 from steelyard.coap.errors import (
     ForeignCell,
+    ForeignStation,
     InvalidPayload,
     NotALoadCell,
     UnsupportedContentFormat,
@@ -76,16 +77,20 @@ def sending_cell(request: Message) -> str:
 
 
 def read_samples(
-    request: Message, counters: TransportCounters, *, now: float | None = None
+    request: Message, counters: TransportCounters, *, station: str, now: float | None = None
 ) -> tuple[str, list[Sample]]:
-    """The sending cell's serial and the samples in its request.
+    """The sending cell's serial and the samples in its request to the SmartBox of `station`.
 
-    The certificate decides which cell it is: a payload may leave the name out or give its own
-    (`<serial>` or `urn:steelyard:loadcell:<serial>`, with `:` or `/` and a quantity behind).
-    Raises NotALoadCell, UnsupportedContentFormat, InvalidPayload and ForeignCell; the last two
-    are counted.
+    The certificate decides which cell it is, and of which station: one authority may serve
+    several stations, and serial numbers are the makers'. A payload may leave the name out or give
+    its own (`<serial>` or `urn:steelyard:loadcell:<serial>`, with `:` or `/` and a quantity
+    behind). Raises NotALoadCell, UnsupportedContentFormat, ForeignStation, InvalidPayload and
+    ForeignCell; the last three are counted.
     """
     serial = sending_cell(request)
+    if sender(request).station != station:
+        counters.foreign_stations += 1
+        raise ForeignStation(f"the certificate of {serial} is not one of station {station}")
     if request.opt.content_format not in (None, CONTENT_FORMAT):
         raise UnsupportedContentFormat(
             f"the content format must be {CONTENT_FORMAT} (SenML in CBOR)"

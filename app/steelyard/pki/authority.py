@@ -130,16 +130,16 @@ class Authority:
         hosts: Sequence[str],
         into: Path,
         *,
-        station: str | None = None,
+        station: str,
         days: int = LEAF_DAYS,
     ) -> Issued:
-        """A SmartBox's certificate as its load cells' server."""
+        """A SmartBox's certificate as its load cells' server; they refuse another station's."""
         return self._issue(smartbox_profile(serial, hosts, station), serial, into, days)
 
     def issue_loadcell(
-        self, serial: str, into: Path, *, station: str | None = None, days: int = LEAF_DAYS
+        self, serial: str, into: Path, *, station: str, days: int = LEAF_DAYS
     ) -> Issued:
-        """A load cell's certificate."""
+        """A load cell's certificate; only the SmartBox of its station takes its samples."""
         return self._issue(loadcell_profile(serial, station), serial, into, days)
 
     def issue_client(self, name: str, into: Path, *, days: int = LEAF_DAYS) -> Issued:

@@ -31,7 +31,9 @@ _days = click.option(
     help="How long it is valid, at most as long as the authority.",
 )
 _hosts = click.option("--host", "hosts", multiple=True, help="A DNS name or IP address; repeat.")
-_station = click.option("--station", help="The station it belongs to (subject's organization).")
+_station = click.option(
+    "--station", required=True, help="The station it belongs to (subject's organization)."
+)
 
 
 @click.group()
@@ -74,7 +76,7 @@ def issue_smartbox(
     into: Path,
     days: int,
     hosts: tuple[str, ...],
-    station: str | None,
+    station: str,
     serial: str,
 ) -> None:
     """Issue a SmartBox's certificate, as the server of its load cells."""
@@ -88,9 +90,7 @@ def issue_smartbox(
 @_days
 @_station
 @click.argument("serial")
-def issue_loadcell(
-    directory: Path, into: Path, days: int, station: str | None, serial: str
-) -> None:
+def issue_loadcell(directory: Path, into: Path, days: int, station: str, serial: str) -> None:
     """Issue a load cell's certificate."""
     _tell(Authority.load(directory).issue_loadcell(serial, into, station=station, days=days))
 

@@ -32,7 +32,7 @@ def server_profile(name: str, hosts: Sequence[str]) -> Profile:
     return Profile(_subject(name), names, ExtendedKeyUsageOID.SERVER_AUTH)
 
 
-def smartbox_profile(serial: str, hosts: Sequence[str], station: str | None = None) -> Profile:
+def smartbox_profile(serial: str, hosts: Sequence[str], station: str) -> Profile:
     """A SmartBox as the server that its load cells speak to: never good as a client's."""
     _check_serial("SmartBox", serial)
     urn = x509.UniformResourceIdentifier(device_urn(SMARTBOX_URN, serial))
@@ -40,7 +40,7 @@ def smartbox_profile(serial: str, hosts: Sequence[str], station: str | None = No
     return Profile(_subject(serial, station), names, ExtendedKeyUsageOID.SERVER_AUTH)
 
 
-def loadcell_profile(serial: str, station: str | None = None) -> Profile:
+def loadcell_profile(serial: str, station: str) -> Profile:
     """A load cell, a client; its serial is the common name and the URN."""
     _check_serial("load cell", serial)
     urn = x509.UniformResourceIdentifier(device_urn(LOADCELL_URN, serial))

@@ -30,10 +30,16 @@ _SEQUENCE = re.compile(r"sequence=(\d{1,16})", re.ASCII)
 
 
 class WeightResource(ProblemResource):
-    """Takes samples and answers 2.04 once each is part of a ticket or set aside, durably."""
+    """Takes samples and answers 2.04 once each is part of a ticket or set aside, durably.
 
-    def __init__(self, station: Station, status: Status, counters: TransportCounters) -> None:
+    `name` is the station's: a load cell whose certificate names another one is refused.
+    """
+
+    def __init__(
+        self, name: str, station: Station, status: Status, counters: TransportCounters
+    ) -> None:
         super().__init__()
+        self._name = name
         self._station = station
         self._status = status
         self._counters = counters
@@ -41,7 +47,7 @@ class WeightResource(ProblemResource):
     async def render_post(self, request: Message) -> Message:
         """Take samples."""
         try:
-            cell, records = read_samples(request, self._counters)
+            cell, records = read_samples(request, self._counters, station=self._name)
             sequence = read_sequence(request)
             samples = [
                 to_sample(cell, record, sequence + offset) for offset, record in enumerate(records)
@@ -84,10 +90,10 @@ def to_sample(cell: str, record: senml.Sample, sequence: int) -> Sample:
     return Sample(cell, milliseconds, sequence, Decimal(repr(value)))
 
 
-def make_site(station: Station, status: Status, counters: TransportCounters) -> Site:
-    """The site of a SmartBox."""
+def make_site(name: str, station: Station, status: Status, counters: TransportCounters) -> Site:
+    """The site of the SmartBox of the station `name`."""
     site = Site()
-    site.add_resource([WEIGHT_PATH], WeightResource(station, status, counters))
+    site.add_resource([WEIGHT_PATH], WeightResource(name, station, status, counters))
     return site
 
 

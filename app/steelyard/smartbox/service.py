@@ -179,7 +179,7 @@ class SmartBox:
         )
         address = (settings.coap_host, settings.coap_port)
         counters = TransportCounters()
-        site = make_site(station, status, counters)
+        site = make_site(settings.station, station, status, counters)
         try:
             return await create_coap_server(site, address, credentials, counters=counters)
         except OSError as error:
