@@ -67,9 +67,11 @@ class FaultProxy:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
-        call = json.loads(body)
-        method = call["method"]
-        self.seen.append((method, call["params"]))
+        calls = json.loads(body)
+        batch = isinstance(calls, list)
+        method = calls[0]["method"] if batch else calls["method"]
+        for call in calls if batch else [calls]:
+            self.seen.append((call["method"], call["params"]))
         step = self._plans[method].pop(0) if self._plans.get(method) else None
         if _due(self._lose_requests, method) or step == "request":
             return _cut(request)
@@ -82,7 +84,8 @@ class FaultProxy:
             return _cut(request)
         if method in self._change:
             document = json.loads(answer)
-            document["result"] = self._change[method](document["result"])
+            for one in document if batch else [document]:
+                one["result"] = self._change[method](one["result"])
             answer = json.dumps(document).encode()
         return web.Response(body=answer, content_type="application/json")
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from steelyard.ledger.errors import NodeUnavailable
+from steelyard.ledger.seals import Validators
+from steelyard.ledger.verify import Extent
 from steelyard.ticket import Receipt, Ticket
 
 
@@ -34,6 +36,40 @@ async def test_a_good_receipt_holds_at_both_parties(ledger, writer, customer_vie
         compared = await ledger.verify(view, registered, tickets(3)[1])
         assert compared.holds
         assert len(compared.checks) == len(proof.checks) + 1
+
+
+async def test_the_blocks_behind_are_walked(engine, ledger, writer, customer_view, registered):
+    """The walk goes to the head or to its limit, and what it left out is said."""
+    for number in range(3):
+        await ledger.register(writer, [ticket(100 + number)])
+    behind = "The blocks after it follow one another by their hashes"
+    for blocks, left_out in ((None, False), (1, True)):
+        proof = await ledger.verify(customer_view, registered, extent=Extent(blocks))
+        assert failed(proof) == []
+        assert behind in [check.name for check in proof.checks]
+        assert any("were not walked" in one for one in proof.unproved) == left_out
+    without = await ledger.verify(customer_view, registered)
+    assert behind not in [check.name for check in without.checks]
+    assert any("none was looked at" in one for one in without.unproved)
+
+
+async def test_seals_are_needed_where_they_are_asked_for(engine, ledger, customer_view, registered):
+    """The sandbox's blocks carry none: said so, and refused on demand; the real engine's hold."""
+    sealed = "A quorum of validators sealed the block"
+    plain = await ledger.verify(customer_view, registered)
+    asked = await ledger.verify(customer_view, registered, extent=Extent(0, require_seals=True))
+    trusting = Validators(frozenset(["0x" + 40 * "1"]), "a list")
+    other = await ledger.verify(customer_view, registered, extent=Extent(0, trusting))
+    assert plain.holds
+    assert "The block's validators are those that you trust" in failed(other)
+    if engine.name == "sandbox":
+        assert sealed not in [check.name for check in plain.checks]
+        assert any("carries no seals" in one for one in plain.unproved)
+        assert failed(asked) == [sealed]
+    else:
+        assert asked.holds
+        assert sealed in [check.name for check in plain.checks]
+        assert any("their list came from this node" in one for one in plain.unproved)
 
 
 async def test_a_single_ticket_holds_too(ledger, writer, customer_view):
@@ -260,6 +296,28 @@ LIES = {
         "eth_call",
         lambda _: "0x",
         "The contract holds the ticket of the payload, unaltered",
+    ),
+    "another code": (
+        "eth_getCode",
+        first_hex,
+        "The contract's code is the published one, byte for byte",
+    ),
+    "another sender": (
+        "eth_getTransactionByHash",
+        flipped("from"),
+        "The station's key signed the transaction",
+    ),
+    "another transaction under this hash": (
+        "eth_getBlockByNumber",
+        lambda answer: (
+            answer | {"transactions": [one | {"nonce": "0x7777"} for one in answer["transactions"]]}
+        ),
+        "The transaction is in the receipt's block",
+    ),
+    "another receipt": (
+        "eth_getTransactionReceipt",
+        flipped("transactionHash"),
+        "The transaction succeeded at this node",
     ),
     "another block in the contract": (
         "eth_call",

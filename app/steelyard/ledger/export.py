@@ -173,8 +173,8 @@ async def compare_fingerprints(reader: Reader, registered: Sequence[Registered])
         [[ticket.id for ticket in one.tickets] for one in registered]
     )
     for one, answer in zip(registered, answers, strict=True):
-        for ticket, found in zip(one.tickets, answer, strict=True):
-            if found != contract.fingerprint(ticket):
+        for ticket, wanted, found in zip(one.tickets, one.fingerprints, answer, strict=True):
+            if found != wanted:
                 raise NodeContradictsItself(
                     f"The contract does not hold the ticket {ticket.id} as the payload of "
                     f"{one.transaction_hash} has it"
@@ -257,7 +257,8 @@ def _registered(number: int, event: contract.Registered, payload: bytes) -> Regi
             f"The payload of {event.transaction_hash} has {len(tickets)} tickets, "
             f"its event {event.count}"
         )
-    return Registered(event.transaction_hash, number, event.first_index, payload, tickets)
+    prints = contract.payload_fingerprints(payload)
+    return Registered(event.transaction_hash, number, event.first_index, payload, tickets, prints)
 
 
 def _block_line(found: dict[str, Json], number: int) -> dict[str, Any]:

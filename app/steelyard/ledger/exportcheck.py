@@ -41,6 +41,7 @@ class Registered:
     first_index: int
     payload: bytes
     tickets: tuple[Ticket, ...]
+    fingerprints: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
@@ -188,7 +189,8 @@ class Checker:
         at.awaited.extend(enumerate(tickets, first))
         at.next_index = first + len(tickets)
         at.registrations += 1
-        at.registered = Registered(name, at.last.number, first, payload, tickets)
+        prints = contract.payload_fingerprints(payload)
+        at.registered = Registered(name, at.last.number, first, payload, tickets, prints)
 
     def _take_ticket(self, record: dict[str, Any]) -> None:
         at = self.progress
@@ -243,7 +245,7 @@ def ticket_line(registered: Registered, index: int, ticket: Ticket) -> dict[str,
         "blockNumber": registered.block_number,
         "transactionHash": registered.transaction_hash,
         "index": index,
-        "fingerprint": to_hex(contract.fingerprint(ticket)),
+        "fingerprint": to_hex(registered.fingerprints[index - registered.first_index]),
         "ticket": ticket.as_json(),
     }
 
