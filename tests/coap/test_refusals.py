@@ -1,5 +1,6 @@
 """Who is not let in: at the handshake, later, and with a wrong payload."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cbor2
@@ -11,7 +12,7 @@ from coap_harness import Bench, sample_request, until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from steelyard.coap.credentials import Credentials
 from steelyard.coap.errors import CredentialUnusable, HandshakeRefused
@@ -91,6 +92,24 @@ async def test_wrong_server_name(bench: Bench, name: str) -> None:
     assert caught.value.__cause__.reason == "wrong-name"
     await until(lambda: bool(server.counters.handshakes_refused), "the server hears of it")
     assert server.counters.handshakes_ok == 0
+
+
+@pytest.mark.parametrize("station", ["S2", None])
+async def test_a_smartbox_of_another_station(bench: Bench, station: str | None) -> None:
+    """A cell that knows its station gives nothing to another's SmartBox, whatever its name is."""
+    profile = smartbox_profile("SB-1", ["127.0.0.1"], station or "S1")
+    if station is None:
+        common_name = profile.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        profile = replace(profile, subject=x509.Name(common_name))
+    server = await bench.server(bench.pki.special("elsewhere", profile))
+    client = await bench.client()
+    with pytest.raises(NetworkError) as caught:
+        await client.request(sample_request(server)).response
+    assert caught.value.__cause__.reason == "wrong-station"
+    assert server.counters.handshakes_ok == 0
+    stationless = await bench.client("other")
+    answer = await stationless.request(sample_request(server)).response
+    assert answer.code == Code.FORBIDDEN, "who has no station compares none"
 
 
 @pytest.mark.parametrize("kind", ["rogue", "expired", "client"])

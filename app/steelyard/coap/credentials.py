@@ -1,6 +1,7 @@
 """The files of one end, and the OpenSSL context made of them."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from steelyard.coap.errors import CredentialUnusable
-from steelyard.coap.identity import CLIENT_PURPOSE, SERVER_PURPOSE, leaf_refusal
+from steelyard.coap.identity import CLIENT_PURPOSE, SERVER_PURPOSE, leaf_refusal, station_of
 
 # GCM first: it is what servers and cells of the Cortex-M4 class and up do fastest.
 CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM"
@@ -67,14 +68,18 @@ class Credentials:
         return self._context(SSL.DTLS_SERVER_METHOD)
 
     def client_context(self) -> SSL.Context:
-        """A context that wants a server's certificate under the name in the connection's data."""
-        return self._context(SSL.DTLS_CLIENT_METHOD)
+        """A context that wants a server's certificate under the name in the connection's data.
+
+        Where one's own certificate names a station, the server's must name the same.
+        """
+        station = station_of(self._certificates(self.certificate)[0])
+        return self._context(SSL.DTLS_CLIENT_METHOD, station)
 
     def _paths(self) -> tuple[Path, ...]:
         paths = (self.certificate, self.private_key, self.authority)
         return paths if self.revocations is None else (*paths, self.revocations)
 
-    def _context(self, method: int) -> SSL.Context:
+    def _context(self, method: int, station: str | None = None) -> SSL.Context:
         context = SSL.Context(method)
         context.set_min_proto_version(DTLS_1_2)
         context.set_max_proto_version(DTLS_1_2)
@@ -88,7 +93,8 @@ class Credentials:
         )
         context.set_mode(MODE_NO_AUTO_CHAIN | SSL.MODE_RELEASE_BUFFERS)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
+        verify = partial(_verify, station)
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
         context.set_verify_depth(2)
         try:
             self._load_own(context)
@@ -151,6 +157,7 @@ class ConnectionData:
 
 
 def _verify(
+    station: str | None,
     connection: SSL.Connection,
     certificate: crypto.X509,
     error_number: int,
@@ -164,7 +171,7 @@ def _verify(
     if depth == 0:
         purpose = SERVER_PURPOSE if data.is_client else CLIENT_PURPOSE
         leaf = certificate.to_cryptography()
-        data.refusal = leaf_refusal(leaf, purpose, data.server_name)
+        data.refusal = leaf_refusal(leaf, purpose, data.server_name, station)
     return data.refusal is None
 
 

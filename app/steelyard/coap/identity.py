@@ -42,17 +42,26 @@ def read_identity(certificate: x509.Certificate) -> PeerIdentity:
     return PeerIdentity(
         name=name,
         cell_serial=cell_serial,
-        station=_first(certificate.subject, NameOID.ORGANIZATION_NAME),
+        station=station_of(certificate),
         certificate_serial=certificate.serial_number,
         not_after=certificate.not_valid_after_utc,
     )
 
 
+def station_of(certificate: x509.Certificate) -> str | None:
+    """The station that a certificate names, as its subject's organization."""
+    return _first(certificate.subject, NameOID.ORGANIZATION_NAME)
+
+
 def leaf_refusal(
-    certificate: x509.Certificate, purpose: ObjectIdentifier, server_name: str | None
+    certificate: x509.Certificate,
+    purpose: ObjectIdentifier,
+    server_name: str | None,
+    station: str | None,
 ) -> str | None:
     """Why a verified leaf is refused all the same, as a short word; None when it is accepted.
 
+    `server_name` and `station` are what it must name, where they are given.
     OpenSSL takes a certificate without an extended key usage for any purpose, and leaves the
     server's name to its caller; neither is good enough here.
     """
@@ -67,6 +76,8 @@ def leaf_refusal(
         return "wrong-purpose"
     if server_name is not None and not _is_named(certificate, server_name):
         return "wrong-name"
+    if station is not None and station_of(certificate) != station:
+        return "wrong-station"
     return None
 
 
