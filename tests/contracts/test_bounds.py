@@ -14,6 +14,7 @@ from contract_bed import (
 )
 from contract_tickets import BASE, make_ticket, random_ticket
 
+from steelyard.ledger.settings import LedgerSettings
 from steelyard.ticket import CellWeight, TicketFilter
 
 HOUR = 3_600_000
@@ -99,6 +100,18 @@ def test_a_ticket_of_new_texts_only_is_bounded():
         with cold_node(Station()) as node:
             data = INTERFACE.encode_call("register", ticket_tuple(ticket))
             assert node.registering_gas(data) < ONE_TICKET_GAS
+
+
+def test_what_is_offered_for_one_ticket_suffices_for_the_dearest():
+    """The two bounds at once: all of it is new, and it splits a full leaf of one millisecond."""
+    cells = tuple(CellWeight(serial=f"{'c' * 30}{i:02}", weight=i) for i in range(32))
+    ticket = make_ticket(id="i" * 96, cells=cells, vehicle="v" * 32)
+    station = Station()
+    station.register_all(crowd(64, lambda _: BASE))
+    settings = LedgerSettings()
+    with cold_node(station) as node:
+        data = INTERFACE.encode_call("register", ticket_tuple(ticket))
+        assert node.registering_gas(data) < settings.gas_base + settings.gas_per_ticket
 
 
 @pytest.mark.parametrize(

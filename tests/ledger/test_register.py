@@ -21,7 +21,7 @@ from steelyard.ledger.jsonrpc import JsonRpc
 from steelyard.ledger.protocol import ContractView, SigningKey
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.signer import address_of
-from steelyard.ticket import TicketFilter
+from steelyard.ticket import CellWeight, Ticket, TicketFilter
 
 ANYTHING = TicketFilter()
 
@@ -207,14 +207,40 @@ async def test_too_little_gas_for_a_batch_halves_it(session, settings, writer):
     assert len({one.receipt.transaction_hash for one in outcomes}) > 1
 
 
-async def test_a_ticket_that_no_gas_suffices_for_fails(session, settings, writer):
-    """A transaction that fails without a reason is told as such, and registers nothing."""
+def dearest(number: int) -> Ticket:
+    """32 new cells, new texts, and an id that the contract cannot derive from anything."""
+    cells = tuple(CellWeight(serial=f"{number:02}{'c' * 28}{at:02}", weight=at) for at in range(32))
+    texts = {"terminal_serial": "T" * 32, "scale_serial": "S" * 32, "status": "new-status-1"}
+    longest = f"{number:02}".rjust(96, "i")
+    return ticket(0, id=longest, cells=cells, vehicle="v" * 32, **texts)
+
+
+async def test_the_dearest_ticket_is_registered(ledger, writer):
+    """With the default settings: it splits a full leaf of one millisecond, besides."""
+    crowd = [ticket(0, id=f"t-{number}") for number in range(64)]
+    assert all(one.created for one in await ledger.register(writer, crowd))
+    (outcome,) = await ledger.register(writer, [dearest(1)])
+    assert outcome.created
+
+
+async def test_a_ticket_that_no_gas_suffices_for_is_refused(session, settings, writer):
+    """It fails without a reason, is told as such, and registers nothing."""
     ledger = QuorumLedger(
         session, settings.model_copy(update={"gas_base": 40_000, "gas_per_ticket": 1})
     )
-    with pytest.raises(TransactionFailed):
-        await ledger.register(writer, [ticket()])
+    (outcome,) = await ledger.register(writer, [ticket()])
+    assert isinstance(outcome.refusal, TransactionFailed)
+    assert ticket().id in outcome.refusal.detail
     assert await ledger.get(writer.view, ticket().id) is None
+
+
+async def test_a_ticket_too_dear_does_not_keep_the_others_out(session, settings, writer):
+    """Its batch is halved until it stands alone and is refused; what is beside it is registered."""
+    scarce = settings.model_copy(update={"gas_base": 1_500_000, "gas_per_ticket": 1})
+    batch = [*tickets(3), dearest(1), *tickets(3, "u")]
+    outcomes = await QuorumLedger(session, scarce).register(writer, batch)
+    assert [one.created for one in outcomes] == [True] * 3 + [False] + [True] * 3
+    assert isinstance(outcomes[3].refusal, TransactionFailed)
 
 
 async def test_an_unknown_party_stops_the_transaction(ledger, writer):

@@ -148,12 +148,24 @@ class Registrar:
         return None
 
     async def _halve(self, tickets: list[Ticket]) -> _Outcomes:
-        """Every ticket passes alone: together they took more gas than was offered."""
+        """Every ticket passes when asked for alone, and together they failed: for want of gas.
+
+        A ticket that still fails alone is refused for itself: a caller who repeats the batch for
+        ever would never get the others registered.
+        """
         if len(tickets) == 1:
-            raise TransactionFailed(f"{tickets[0].id}: the contract failed without a reason")
+            return {tickets[0].id: _failed(tickets[0].id)}
         middle = len(tickets) // 2
         left = await self._settle(tickets[:middle])
         return left | await self._settle(tickets[middle:])
+
+
+def _failed(ticket_id: str) -> Registration:
+    problem = TransactionFailed(
+        f"{ticket_id}: the contract failed without a reason; the gas that is offered for one "
+        "ticket (ledger.gas_base and ledger.gas_per_ticket) may be too little"
+    )
+    return Registration(ticket_id, refusal=problem)
 
 
 def _conflict(ticket_id: str) -> Registration:

@@ -48,7 +48,7 @@ class LedgerSettings(Section):
         60_000_000, gt=0, le=500_000_000, description="Gas offered for deploying a contract."
     )
     gas_base: int = Field(
-        1_000_000, gt=0, le=500_000_000, description="Gas offered for a registration, once."
+        3_000_000, gt=0, le=500_000_000, description="Gas offered for a registration, once."
     )
     gas_per_ticket: int = Field(
         2_500_000, gt=0, le=500_000_000, description="Gas offered for each ticket of it, besides."
