@@ -4,6 +4,7 @@ A subcommand is imported when it is called, so that a load cell never imports th
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from typing import cast
@@ -69,7 +70,10 @@ def steelyard() -> None:
 
 
 def main() -> None:
-    """Run the command; a Problem becomes one line on stderr and exit status 1."""
+    """Run the command; a Problem becomes one line on stderr and exit status 1.
+
+    So does a fault of ours, without its text, which may hold anything; STEELYARD_DEBUG shows it.
+    """
     try:
         steelyard(standalone_mode=True)
     except Problem as problem:
@@ -77,4 +81,13 @@ def main() -> None:
         if problem.hint:
             sentence = f"{sentence.rstrip('.')}. {problem.hint}"
         click.echo(f"steelyard: {sentence}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("STEELYARD_DEBUG"):
+            raise
+        click.echo(
+            f"steelyard: internal error ({type(error).__name__}); this is a fault of the program: "
+            "run it with STEELYARD_DEBUG=1 to see where, and report it",
+            err=True,
+        )
         sys.exit(1)

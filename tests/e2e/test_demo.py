@@ -213,7 +213,7 @@ def test_nothing_is_readable_on_the_wire(tmp_path: Path, scratch: Path) -> None:
     done = run_demo(scratch, "--weighings", weighings, "--capture", "--report", report)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(report.read_text())
-    assert [finding["holds"] for finding in result["capture"]] == [True] * 5
+    assert [finding["holds"] for finding in result["capture"]] == [True] * 9
     dtls = " ".join(result["handshakes"]["load cell to SmartBox (DTLS)"])
     for message in ("ClientHello", "HelloVerifyRequest", "Certificate x", "CertificateRequest"):
         assert message in dtls

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from steelyard.coap.records import split_records
 from steelyard.demo.errors import DemoFailed
 from steelyard.demo.result import Finding
 
@@ -23,6 +24,8 @@ DTLS_MESSAGES: Mapping[str, str] = {
     "20": "Finished",
 }
 _START_SECONDS = 15.0
+_APPLICATION_DATA = 23
+_FIRST_EPOCH = b"\0\0"
 
 
 class Capture:
@@ -98,19 +101,52 @@ class Capture:
             f"ServerHello {version} x{count}" for version, count in named.items()
         ]
 
-    async def findings(self, secrets: Iterable[str], readable: Iterable[str]) -> list[Finding]:
+    async def findings(
+        self, secrets: Mapping[str, Iterable[bytes]], readable: Iterable[bytes]
+    ) -> list[Finding]:
         """What an eavesdropper can read.
 
-        `secrets` must not be in the packets; `readable` (a load cell's serial stands in its
-        certificate, which DTLS 1.2 sends in clear) must be: it shows that the search finds things.
+        `secrets`, by kind, must not be in the packets. `readable` must be: a load cell's serial
+        stands in its certificate, which DTLS 1.2 sends in clear; it shows that the search works.
         """
         raw = await asyncio.to_thread(self._file.read_bytes)
         packets = await self._read("frame", "frame.number", [])
-        found = [text for text in secrets if text.encode() in raw]
-        control = [text for text in readable if text.encode() in raw]
-        plain = await self._read("udp and not dtls", "frame.number", self._as_dtls())
-        handshakes = await self.handshakes()
-        dtls, tls = handshakes.values()
+        seen = f"in {len(packets)} packets, {len(raw)} bytes"
+        findings = []
+        for kind, texts in secrets.items():
+            sought = list(dict.fromkeys(texts))
+            found = await asyncio.to_thread(_count_in, raw, sought)
+            findings.append(
+                Finding(
+                    f"{kind} in the recorded packets",
+                    "none",
+                    f"{found} of {len(sought)} {seen}",
+                    found == 0 and bool(packets),
+                )
+            )
+        control = _count_in(raw, list(readable))
+        findings.append(
+            Finding(
+                "load cells' serials in the recorded packets (their certificates: a control)",
+                "found, so the search works",
+                f"{control} found",
+                control > 0,
+            )
+        )
+        return [*findings, await self._datagrams(), *await self._protocols()]
+
+    async def _datagrams(self) -> Finding:
+        payloads = await self._read("udp", "udp.payload", [])
+        clear = [text for text in payloads if not is_encrypted(bytes.fromhex(text))]
+        return Finding(
+            "UDP packets with anything but DTLS records, their data encrypted",
+            "none",
+            f"{len(clear)} of {len(payloads)}",
+            not clear and bool(payloads),
+        )
+
+    async def _protocols(self) -> list[Finding]:
+        dtls, tls = (await self.handshakes()).values()
         mutual = all(
             any(message.startswith(name) for message in dtls)
             for name in ("HelloVerifyRequest", "CertificateRequest", "CertificateVerify")
@@ -119,22 +155,7 @@ class Capture:
             "older" in message for message in tls
         )
         return [
-            Finding(
-                "ticket ids, vehicles and weights in the recorded packets",
-                "none",
-                f"{len(found)} found in {len(packets)} packets, {len(raw)} bytes",
-                not found and bool(packets),
-            ),
-            Finding(
-                "a load cell's serial in the recorded packets (its certificate; a control)",
-                "found, so the search works",
-                f"{len(control)} found",
-                bool(control),
-            ),
-            Finding("UDP packets that are no DTLS", "none", str(len(plain)), not plain),
-            Finding(
-                "DTLS handshakes are mutual, with cookies", "yes", ", ".join(dtls), bool(mutual)
-            ),
+            Finding("DTLS handshakes are mutual, with cookies", "yes", ", ".join(dtls), mutual),
             Finding(
                 "TLS version of the stations' uplinks", "TLS 1.3 only", ", ".join(tls), only_13
             ),
@@ -163,3 +184,21 @@ def _stderr(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
     if process.stderr is None:
         raise LookupError("tshark was started with a pipe")
     return process.stderr
+
+
+def _count_in(raw: bytes, texts: Sequence[bytes]) -> int:
+    return sum(text in raw for text in texts)
+
+
+def is_encrypted(datagram: bytes) -> bool:
+    """Whether a datagram is whole DTLS records and none of them carries data in clear.
+
+    Epoch 0 is before the handshake's end: a record of it may be a part of the handshake, an alert
+    or the change of ciphers, but no application data (RFC 6347, section 4.1).
+    """
+    records = split_records(datagram)
+    if not records or sum(map(len, records)) != len(datagram):
+        return False
+    return not any(
+        record[0] == _APPLICATION_DATA and record[3:5] == _FIRST_EPOCH for record in records
+    )

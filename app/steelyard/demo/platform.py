@@ -39,6 +39,7 @@ class Registered:
     users: dict[str, UserLogIn] = field(default_factory=dict)
     stations: dict[str, str] = field(default_factory=dict)
     log_ins: dict[str, StationLogIn] = field(default_factory=dict)
+    contracts: dict[str, str] = field(default_factory=dict)
 
 
 def read_network(path: Path) -> tuple[str, list[NodeEntry]]:

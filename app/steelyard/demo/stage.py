@@ -141,6 +141,17 @@ class Stage:
         password = self.workspace.password_file.read_text("ascii").strip()
         await self.management.log_in(ADMINISTRATOR, password, self.management)
         self.registered = await self._watching(register_all(self.management, self.plan, self.nodes))
+        await self._keep_contracts()
+
+    async def _keep_contracts(self) -> None:
+        """Note, as a customer would, where each station's contract is before it has any ticket."""
+        for customer, user in self.registered.users.items():
+            client = ApiClient(self.session, self.workspace.management_url)
+            await client.log_in(user.login, user.password, self.management)
+            for station in self.plan.stations_of(customer):
+                path = f"/v1/stations/{self.registered.stations[station.name]}/contract"
+                contract = await client.expect(200, "GET", path)
+                self.registered.contracts[station.name] = contract["contract_address"]
 
     async def _start_capture(self) -> None:
         why_not = Capture.missing()

@@ -9,10 +9,10 @@ from pathlib import Path
 import aiohttp
 
 from steelyard.demo.client import ApiClient
+from steelyard.demo.nodes import node_at
 from steelyard.demo.result import Finding
 from steelyard.ledger.contract import decode_revert, encode_registration
-from steelyard.ledger.jsonrpc import JsonRpc, NodeError
-from steelyard.ledger.node import Node
+from steelyard.ledger.jsonrpc import NodeError
 from steelyard.ledger.protocol import ContractWriter, Ledger, SigningKey
 from steelyard.ledger.reading import Reader
 from steelyard.ledger.sender import Order, Sender
@@ -136,10 +136,7 @@ class ContractTampering:
     async def _register(self, ticket: Ticket, key: SigningKey) -> str:
         """What the contract says to a private transaction with this ticket."""
         reference, address = self.writer.view.node, address_of(key)
-        rpc = JsonRpc(
-            self.session, reference.rpc_url, reference.name, self.settings.request_timeout
-        )
-        node = Node(rpc, reference.name)
+        node = node_at(self.session, reference, self.settings)
         tessera = Tessera(
             self.session,
             reference.tessera_url,

@@ -34,6 +34,17 @@ class Sender(Protocol):
         ...
 
 
+def encode_reading(reading: Reading) -> bytes:
+    """A reading as SenML in CBOR: kilograms, seconds; the cell's name is in its certificate."""
+    value = float(reading.kilograms)
+    sample = senml.Sample(
+        value=int(value) if value.is_integer() else value,
+        time=reading.time / 1000,
+        unit="kg",
+    )
+    return senml.encode([sample])
+
+
 class CoapSender:
     """Confirmable POSTs of SenML in CBOR to the SmartBox."""
 
@@ -45,16 +56,10 @@ class CoapSender:
 
     async def send(self, reading: Reading) -> None:
         """See `Sender.send`. An answer that does not come in time is a SmartBox that is away."""
-        value = float(reading.kilograms)
-        sample = senml.Sample(
-            value=int(value) if value.is_integer() else value,
-            time=reading.time / 1000,
-            unit="kg",
-        )
         message = Message(
             code=POST,
             uri=f"{self._uri}?sequence={reading.sequence}",
-            payload=senml.encode([sample]),
+            payload=encode_reading(reading),
             content_format=senml.CONTENT_FORMAT,
         )
         request = self._client.request(message, handle_blockwise=False)
