@@ -120,7 +120,10 @@ class SmartBoxSettings(Section):
         default=120.0, gt=0, le=3600, description="Longest pause between two requests."
     )
     request_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=600, description="Time limit of one request to the platform."
+        default=130.0,
+        gt=0,
+        le=600,
+        description="Time limit of one request to the platform; longer than the platform's own.",
     )
     status_port: int = Field(
         default=8190,
