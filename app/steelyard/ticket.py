@@ -25,6 +25,7 @@ MAX_GRAMS = 2**31 - 1
 MIN_GRAMS = -(2**31)
 MAX_TIMESTAMP_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that RFC 3339 can say
 MAX_RESTART = 2**32 - 1
+MAX_BLOCK_NUMBER = 2**63 - 1  # a database's integer; geth counts blocks in 64 bits
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,95}$"
 SERIAL_PATTERN = r"^[!-~]([ -~]{0,30}[!-~])?$"  # 1 to 32 printable ASCII characters, trimmed
 STATUS_PATTERN = r"^[a-z][a-z0-9-]{0,11}$"
@@ -229,4 +230,4 @@ class Receipt(_Model):
 
     ticket_id: TicketID = Field(alias="ticketID")
     transaction_hash: str = Field(alias="transactionHash", pattern=r"^0x[0-9a-f]{64}$")
-    block_number: int = Field(alias="blockNumber", ge=0)
+    block_number: int = Field(alias="blockNumber", ge=0, le=MAX_BLOCK_NUMBER)

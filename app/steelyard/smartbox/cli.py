@@ -101,7 +101,9 @@ def refused(config: Path | None) -> None:
     """Print the tickets that the platform refused, with its reasons, one JSON object a line."""
     for refusal in _outbox(config).refusals():
         line = {"ticketID": refusal.id, "problem": refusal.problem, "ticket": refusal.ticket}
-        click.echo(json.dumps(line, ensure_ascii=False))
+        text = json.dumps(line, ensure_ascii=False)
+        # What the platform wrote may hold half a character; so it becomes JSON's own escape.
+        click.echo(text.encode(errors="backslashreplace").decode())
 
 
 @smartbox.command()

@@ -1,6 +1,7 @@
 """The platform as the SmartBox sees it: a token, and a batch of tickets. HTTPS with TLS 1.3."""
 
 import base64
+import re
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,11 @@ from steelyard.smartbox.outbox import Waiting
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_RETRY_AFTER_SECONDS = 3600.0
+MAX_TOKEN_SECONDS = 86_400
 TOKEN_MARGIN_SECONDS = 30.0
+MAX_TITLE_LENGTH = 200
+MAX_DELAY_DIGITS = 9
+_DELAY = re.compile(r"0*(\d+)", re.ASCII)
 _REFUSALS = frozenset({400, 409, 413, 415, 422})
 
 Clock = Callable[[], float]
@@ -79,7 +84,8 @@ class Platform:
         if status == 401:
             self._token = ""
         problem = read_problem(answer, status)
-        detail = f"the tickets API answers {status}: {problem.get('title', '')}"
+        title = str(problem.get("title", ""))[:MAX_TITLE_LENGTH]
+        detail = f"the tickets API answers {status}: {title}"
         if status in _REFUSALS:
             raise BatchRefused(detail, problem)
         raise PlatformProblem(detail, retry_after=_retry_after(headers, status))
@@ -156,7 +162,7 @@ def _read_token(answer: bytes) -> tuple[str, float]:
         or lifetime <= 0
     ):
         raise PlatformProblem("the management API's token answer is not valid")
-    return token, float(lifetime)
+    return token, float(min(lifetime, MAX_TOKEN_SECONDS))
 
 
 def _retry_after(headers: Any, status: int) -> float | None:
@@ -164,14 +170,14 @@ def _retry_after(headers: Any, status: int) -> float | None:
     value = headers.get("Retry-After")
     if value is None or (status not in TRANSIENT and status < 500):
         return None
+    if (digits := _DELAY.fullmatch(value)) is not None:
+        # More digits than these are thirty years and more; int() and float() have their limits.
+        return min(float(digits[1][:MAX_DELAY_DIGITS]), MAX_RETRY_AFTER_SECONDS)
     try:
-        seconds = float(int(value))
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
+        moment = parsedate_to_datetime(value)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         seconds = (moment - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None  # parsers of mail dates fail in many ways
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

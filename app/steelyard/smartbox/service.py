@@ -136,7 +136,11 @@ class SmartBox:
         settings = self._settings
         connector = aiohttp.TCPConnector(ssl=self._tls)
         timeout = aiohttp.ClientTimeout(total=settings.request_timeout_seconds)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        # The platform sets no cookies; whoever poses as it should have no parser to play with.
+        jar = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=jar
+        ) as session:
             platform = Platform(
                 session,
                 management_url=settings.management_url,

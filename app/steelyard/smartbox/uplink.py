@@ -8,7 +8,7 @@ from typing import Protocol
 from structlog import get_logger
 
 from steelyard.smartbox.answers import Answers
-from steelyard.smartbox.errors import BatchRefused, PlatformProblem
+from steelyard.smartbox.errors import BatchRefused, PlatformProblem, StorageUnavailable
 from steelyard.smartbox.outbox import Waiting
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.status import Status
@@ -83,7 +83,10 @@ class Uplink:
         self._waiting.set()
 
     async def run(self) -> None:
-        """Send until cancelled. Raises StorageUnavailable when an answer cannot be stored."""
+        """Send until cancelled. Raises StorageUnavailable when an answer cannot be stored.
+
+        Nothing that the platform answers ends it: it is an alarm, and tried again later.
+        """
         while True:
             self._waiting.clear()
             batch = await self._next_batch()
@@ -93,14 +96,26 @@ class Uplink:
                     await self._sleep(self._batch_age)
                 continue
             try:
-                await self._send(batch)
-            except BatchRefused as problem:
-                await self._narrow(batch, problem)
+                await self._attempt(batch)
             except PlatformProblem as problem:
-                self._status.count("failed_requests")
-                self._status.raise_alarm(PLATFORM_ALARM, problem.detail)
-                pause = self._backoff.pause()
-                await self._sleep(max(pause, problem.retry_after or 0.0))
+                await self._pause(problem.detail, problem.retry_after or 0.0)
+            except StorageUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - no answer of the platform ends weighing
+                kind = type(error).__name__
+                log.warning("answer not understood", error=kind)
+                await self._pause(f"the platform's answer could not be used: {kind}", 0.0)
+
+    async def _attempt(self, batch: list[Waiting]) -> None:
+        try:
+            await self._send(batch)
+        except BatchRefused as problem:
+            await self._narrow(batch, problem)
+
+    async def _pause(self, detail: str, at_least: float) -> None:
+        self._status.count("failed_requests")
+        self._status.raise_alarm(PLATFORM_ALARM, detail)
+        await self._sleep(max(self._backoff.pause(), at_least))
 
     async def _wait_for_ticket(self) -> None:
         # `smartbox requeue` writes from another process: look by oneself now and then.
