@@ -103,9 +103,10 @@ def test_a_ticket_of_new_texts_only_is_bounded():
 
 
 def test_what_is_offered_for_one_ticket_suffices_for_the_dearest():
-    """The two bounds at once: all of it is new, and it splits a full leaf of one millisecond."""
-    cells = tuple(CellWeight(serial=f"{'c' * 30}{i:02}", weight=i) for i in range(32))
-    ticket = make_ticket(id="i" * 96, cells=cells, vehicle="v" * 32)
+    """All but the weighbridge is new, and it splits two full leaves of one millisecond."""
+    cells = tuple(CellWeight(serial=f"{'c' * 30}{i:02}", weight=-i) for i in range(32))
+    texts = {"terminal_serial": "T" * 32, "status": "new-status-1", "vehicle": "v" * 32}
+    ticket = make_ticket(id="i" * 96, cells=cells, **texts)
     station = Station()
     station.register_all(crowd(64, lambda _: BASE))
     settings = LedgerSettings()

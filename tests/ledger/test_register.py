@@ -208,9 +208,9 @@ async def test_too_little_gas_for_a_batch_halves_it(session, settings, writer):
 
 
 def dearest(number: int) -> Ticket:
-    """32 new cells, new texts, and an id that the contract cannot derive from anything."""
+    """32 new cells and new texts at a known weighbridge, and an id that nothing tells of."""
     cells = tuple(CellWeight(serial=f"{number:02}{'c' * 28}{at:02}", weight=at) for at in range(32))
-    texts = {"terminal_serial": "T" * 32, "scale_serial": "S" * 32, "status": "new-status-1"}
+    texts = {"terminal_serial": "T" * 32, "status": "new-status-1"}
     longest = f"{number:02}".rjust(96, "i")
     return ticket(0, id=longest, cells=cells, vehicle="v" * 32, **texts)
 
