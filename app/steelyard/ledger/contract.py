@@ -255,12 +255,15 @@ def filter_words(wanted: TicketFilter, *, newest: bool) -> tuple[Word, ...]:
 
 
 def registered_events(logs: Iterable[Json], address: str) -> tuple[Registered, ...]:
-    """The events TicketsRegistered of the contract at `address` among JSON-RPC log objects."""
+    """The events TicketsRegistered of the contract at `address` among JSON-RPC log objects.
+
+    Raises KeyError, IndexError, ValueError, TypeError or AttributeError for other objects.
+    """
     topic = station_tickets().registered_topic
     return tuple(
         Registered(
-            first_index=int(log["topics"][1], 16),
-            count=int(log["data"], 16),
+            first_index=_number(log["topics"][1]),
+            count=_number(log["data"]),
             transaction_hash=log["transactionHash"],
         )
         for log in logs
@@ -329,6 +332,13 @@ def _output(function: str, data: bytes) -> tuple[Word, ...]:
         return station_tickets().functions[function].decode_output(data)
     except (DecodingError, EncodingError, OverflowError, UnicodeDecodeError):
         raise ContractMissing("What answers at this address is no station contract") from None
+
+
+def _number(word: str) -> int:
+    data = from_hex(word)
+    if len(data) != _WORD:
+        raise ValueError("not a word")
+    return int.from_bytes(data, "big")
 
 
 def _range(low: int | None, high: int | None, ends: tuple[int, int]) -> tuple[int, int]:

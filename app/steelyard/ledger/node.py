@@ -22,8 +22,11 @@ class Mined:
     logs: tuple[Json, ...]
 
     def registered(self, address: str) -> tuple[Registered, ...]:
-        """What the contract at `address` registered in it."""
-        return registered_events(self.logs, address)
+        """What the contract at `address` registered in it. Raises NodeUnavailable."""
+        try:
+            return registered_events(self.logs, address)
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError):
+            raise NodeUnavailable("The node gave a receipt with nonsense in its logs") from None
 
 
 class Node:

@@ -21,7 +21,8 @@ class Evidence:
     mined: Mined | None
     block: dict[str, Json] | None
     parent: dict[str, Json] | None
-    payload: bytes
+    tickets: tuple[Ticket, ...]  # of the payload
+    payload_fault: str  # why there are none
     code: bytes
     entry: Entry | None
     fingerprints: Mapping[str, bytes]  # by id: what the contract says of the payload's tickets
@@ -146,11 +147,9 @@ def _check_block(evidence: Evidence, receipt: Receipt) -> Iterator[Check]:
 
 def _check_payload(evidence: Evidence, address: str, receipt: Receipt) -> Iterator[Check]:
     name = "The transaction's payload registers this ticket"
-    try:
-        tickets = contract.decode_registration(evidence.payload)
-    except ValueError as error:
-        seen = f"{error}" if evidence.payload else "this node has no payload: it is not a party"
-        yield Check(name, holds=False, seen=seen)
+    tickets = evidence.tickets
+    if not tickets:
+        yield Check(name, holds=False, seen=evidence.payload_fault)
         return
     wanted = [one for one in tickets if one.id == receipt.ticket_id]
     yield Check(name, len(wanted) == 1, f"{len(tickets)} tickets, {len(wanted)} with this id")
@@ -199,9 +198,12 @@ def _check_contract(evidence: Evidence, address: str, receipt: Receipt) -> Itera
     )
     events = mined.registered(address) if mined else ()
     index = entry.index if entry else None
+    places = [at for at, one in enumerate(evidence.tickets) if one.id == receipt.ticket_id]
     yield Check(
         "The transaction gave the ticket its place in the contract",
-        index is not None and sum(event.holds(index) for event in events) == 1,
+        len(events) == len(places) == 1
+        and index == events[0].first_index + places[0]
+        and events[0].transaction_hash == receipt.transaction_hash,
         f"index {index}, {len(events)} registering events",
     )
     yield Check(

@@ -73,13 +73,13 @@ async def verify(
 async def gather_evidence(node: Node, reader: Reader, address: str, receipt: Receipt) -> Evidence:
     """Ask the node for everything that the checks look at, but for the blocks behind."""
     transaction = await node.transaction(receipt.transaction_hash)
-    payload = await _payload(node, transaction)
+    tickets, fault = _tickets_of(await _payload(node, transaction))
     entry: Entry | None = None
     fingerprints: Mapping[str, bytes] = {}
     station: str | None = None
     try:
         station = await reader.station()
-        ids = [ticket.id for ticket in _tickets_of(payload)]
+        ids = [ticket.id for ticket in tickets]
         fingerprints = dict(zip(ids, await reader.fingerprints(ids), strict=True))
         entry = await reader.get(receipt.ticket_id)
     except (ContractMissing, TransactionFailed, contract.NotATicket):
@@ -89,7 +89,8 @@ async def gather_evidence(node: Node, reader: Reader, address: str, receipt: Rec
         mined=await node.mined(receipt.transaction_hash),
         block=await node.block(receipt.block_number),
         parent=await node.block(receipt.block_number - 1),
-        payload=payload,
+        tickets=tickets,
+        payload_fault=fault,
         code=await node.code(address),
         entry=entry,
         fingerprints=fingerprints,
@@ -144,11 +145,15 @@ def _blocks_behind(found: Walk | None, receipt: Receipt) -> str:
     )
 
 
-def _tickets_of(payload: bytes) -> tuple[Ticket, ...]:
+def _tickets_of(payload: bytes) -> tuple[tuple[Ticket, ...], str]:
+    """The tickets of a payload, or why it has none."""
+    if not payload:
+        return (), "this node has no payload: it is not a party"
     try:
-        return contract.decode_registration(payload)
-    except ValueError:
-        return ()
+        tickets = contract.decode_registration(payload)
+    except ValueError as error:
+        return (), str(error)
+    return tickets, "" if tickets else "it registers no tickets"
 
 
 async def _payload(node: Node, transaction: dict[str, Json] | None) -> bytes:
