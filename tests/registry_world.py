@@ -67,6 +67,7 @@ def write_certificate(directory: Path, name: str = "server") -> tuple[Path, Path
     paths[0].write_bytes(root.sign(authority_key, hashes.SHA256()).public_bytes(pem))
     paths[1].write_bytes(leaf.sign(authority_key, hashes.SHA256()).public_bytes(pem))
     paths[2].write_bytes(key.private_bytes(pem, PrivateFormat.PKCS8, NoEncryption()))
+    paths[2].chmod(0o600)
     return paths[0], paths[1], paths[2]
 
 

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from steelyard.errors import ConfigurationError
-from steelyard.secret_files import read_secret, read_secret_line, write_secret
+from steelyard.secret_files import check_private, read_secret, read_secret_line, write_secret
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="changes a file's owner: needs root")
 
@@ -72,6 +72,19 @@ def test_what_is_no_file_is_refused(tmp_path):
     write_secret(huge, bytes(2**20 + 1))
     with pytest.raises(ConfigurationError, match="must not be larger"):
         read_secret(huge, "a.setting")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o601])
+def test_a_file_for_a_library_is_checked_as_well(tmp_path, mode):
+    """The same rule where the content is read elsewhere."""
+    path = tmp_path / "key"
+    write_secret(path, b"x")
+    check_private(path, "a.setting")
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match=rf"a\.setting: .*/key .* it has mode {mode:04o}"):
+        check_private(path, "a.setting")
+    with pytest.raises(ConfigurationError, match=r"a\.setting: .*cannot be read"):
+        check_private(tmp_path / "missing", "a.setting")
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])

@@ -40,6 +40,17 @@ def read_secret_line(path: Path, setting: str) -> str:
     return line
 
 
+def check_private(path: Path, setting: str) -> None:
+    """Refuse a secret's file that a library reads by itself and that others could read, too.
+
+    Raises ConfigurationError as `read_secret` does.
+    """
+    try:
+        _check_mode(path.stat(), path, setting)
+    except OSError as error:
+        raise ConfigurationError(f"{setting}: {path} cannot be read: {error.strerror}") from None
+
+
 def _check_mode(status: os.stat_result, path: Path, setting: str) -> None:
     mode = stat.S_IMODE(status.st_mode)
     # A systemd credential belongs to root:root, and the mask of the access list that lets the

@@ -22,6 +22,7 @@ from steelyard.coap.senml import CONTENT_FORMAT, Sample, encode
 from steelyard.coap.server import CoapServer, ServerLimits, create_coap_server
 from steelyard.pki.authority import Authority
 from steelyard.pki.profiles import Profile, loadcell_profile
+from steelyard.secret_files import write_secret
 
 
 class Pki:
@@ -58,9 +59,8 @@ class Pki:
 
     def put(self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey):
         (self.directory / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-        (self.directory / f"{name}.key").write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        )
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_secret(self.directory / f"{name}.key", pem)
         return self.credentials(name)
 
     def expired(self, profile: Profile | None = None) -> Credentials:

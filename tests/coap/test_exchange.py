@@ -5,6 +5,7 @@ import random
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from aiocoap import CHANGED, GET, PUT, Message
@@ -375,6 +376,7 @@ async def test_credentials_are_checked_at_the_start(bench: Bench) -> None:
     good = bench.pki.credentials("LC-1")
     broken = bench.directory / "broken.pem"
     broken.write_text("junk")
+    broken.chmod(0o600)
     cases = {
         "nowhere.pem: No such file": {"certificate": bench.directory / "nowhere.pem"},
         "broken.pem: is not a PEM certificate": {"certificate": broken},
@@ -390,6 +392,24 @@ async def test_credentials_are_checked_at_the_start(bench: Bench) -> None:
             await bench.client(Credentials(**files))
         with pytest.raises(CredentialUnusable, match=sentence):
             await bench.server(Credentials(**files))
+
+
+async def test_a_private_key_that_others_can_read_is_refused(bench: Bench) -> None:
+    """At both ends, with the file's name and mode; a mended mode is noticed as a change."""
+    good = bench.pki.credentials("LC-1")
+    key = bench.directory / "open.key"
+    key.write_bytes(good.private_key.read_bytes())
+    files = replace(good, private_key=key)
+    for mode in (0o644, 0o660, 0o604):
+        key.chmod(mode)
+        with pytest.raises(CredentialUnusable, match=rf"open\.key must .* it has mode {mode:04o}"):
+            await bench.client(files)
+        with pytest.raises(CredentialUnusable, match=rf"open\.key must .* it has mode {mode:04o}"):
+            await bench.server(files)
+    before = files.fingerprint()
+    key.chmod(0o600)
+    assert files.fingerprint() != before
+    await bench.client(files)
 
 
 async def test_files_that_go_away_are_named(bench: Bench) -> None:

@@ -269,6 +269,7 @@ async def test_refused_client_may_come_again(bench: Bench, tmp_path: Path) -> No
     own = Credentials(tmp_path / "c.pem", tmp_path / "c.key", files.authority)
     own.certificate.write_bytes(files.certificate.read_bytes())
     own.private_key.write_bytes(files.private_key.read_bytes())
+    own.private_key.chmod(0o600)
     server, client = await bench.server(), await bench.client(own)
     with pytest.raises(NetworkError):
         await client.request(sample_request(server)).response

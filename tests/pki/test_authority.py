@@ -214,6 +214,14 @@ def test_load_names_the_broken_file(authority: Authority, name: str, content: by
         Authority.load(authority.directory)
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o660])
+def test_load_refuses_a_key_that_others_can_read(authority: Authority, mode: int) -> None:
+    """Whoever reads the authority's key issues certificates."""
+    (authority.directory / "authority.key").chmod(mode)
+    with pytest.raises(AuthorityUnusable, match=rf"authority\.key must .* it has mode {mode:04o}"):
+        Authority.load(authority.directory)
+
+
 def test_load_refuses_another_key(authority: Authority, tmp_path: Path) -> None:
     """A key that does not belong to the certificate is noticed at once."""
     other = Authority.create(tmp_path / "other", "Other")

@@ -102,6 +102,8 @@ async def test_files_that_are_no_certificate(certificate, tmp_path: Path) -> Non
     other = write_certificate(tmp_path, "other")
     garbage = tmp_path / "garbage"
     garbage.write_text("garbage")
+    for file in (garbage, chain):
+        file.chmod(0o600)
     for files, said in (
         ((tmp_path / "none", key), "none: cannot be read: No such file"),
         ((chain, tmp_path / "none"), "none: cannot be read: No such file"),
@@ -112,6 +114,25 @@ async def test_files_that_are_no_certificate(certificate, tmp_path: Path) -> Non
     ):
         with pytest.raises(ConfigurationError, match=said):
             ServerCertificate(*files)
+
+
+async def test_a_key_that_others_can_read_is_refused(certificate, tmp_path: Path) -> None:
+    """At the start, and as a renewed one until its mode is mended."""
+    _, chain, key = certificate
+    key.chmod(0o644)
+    with pytest.raises(ConfigurationError, match=r"server\.key must .* it has mode 0644"):
+        ServerCertificate(chain, key)
+    key.chmod(0o600)
+    served = ServerCertificate(chain, key)
+    _, new_chain, new_key = write_certificate(tmp_path, "new")
+    new_key.chmod(0o644)
+    new_chain.replace(chain)
+    new_key.replace(key)
+    with structlog.testing.capture_logs() as logs:
+        assert not served.reload_if_changed()
+    assert "it has mode 0644" in logs[0]["reason"]
+    key.chmod(0o600)
+    assert served.reload_if_changed()
 
 
 async def test_a_renewed_certificate_is_taken(certificate, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from OpenSSL import SSL, crypto
 
 from steelyard.coap.errors import CredentialUnusable
 from steelyard.coap.identity import CLIENT_PURPOSE, SERVER_PURPOSE, leaf_refusal, station_of
+from steelyard.errors import ConfigurationError
+from steelyard.secret_files import read_secret
 
 # GCM first: it is what servers and cells of the Cortex-M4 class and up do fastest.
 CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM"
@@ -108,7 +110,7 @@ class Credentials:
     def _load_own(self, context: SSL.Context) -> None:
         certificate = self._certificates(self.certificate)[0]
         try:
-            key = load_pem_private_key(_read(self.private_key), password=None)
+            key = load_pem_private_key(_read_private(self.private_key), password=None)
         except (ValueError, TypeError):
             raise CredentialUnusable(f"{self.private_key}: is not a PEM private key") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -187,9 +189,16 @@ def _read(path: Path) -> bytes:
         raise CredentialUnusable(f"{path}: {error.strerror}") from None
 
 
-def _stat(path: Path) -> tuple[int, int, int] | None:
+def _read_private(path: Path) -> bytes:
+    try:
+        return read_secret(path, "the private key")
+    except ConfigurationError as problem:
+        raise CredentialUnusable(problem.detail) from None
+
+
+def _stat(path: Path) -> tuple[int, int, int, int] | None:
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode

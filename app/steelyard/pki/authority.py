@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from steelyard.errors import ConfigurationError
 from steelyard.pki import files
 from steelyard.pki.errors import AuthorityUnusable, FileExists, UnknownCertificate
 from steelyard.pki.profiles import (
@@ -35,6 +36,7 @@ from steelyard.pki.profiles import (
     server_profile,
     smartbox_profile,
 )
+from steelyard.secret_files import read_secret
 
 AUTHORITY_DAYS = 3650
 LEAF_DAYS = 825
@@ -109,8 +111,10 @@ class Authority:
         certificate = _read_certificate(directory / CERTIFICATE_FILE)
         key_path = directory / KEY_FILE
         try:
-            key = load_pem_private_key(key_path.read_bytes(), password=None)
-        except (OSError, ValueError, TypeError) as error:
+            key = load_pem_private_key(read_secret(key_path, "the private key"), password=None)
+        except ConfigurationError as problem:
+            raise AuthorityUnusable(problem.detail) from None
+        except (ValueError, TypeError) as error:
             raise AuthorityUnusable(f"{key_path}: {_cause(error)}") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise AuthorityUnusable(f"{key_path}: must be an elliptic curve key")

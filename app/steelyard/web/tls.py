@@ -6,6 +6,7 @@ from pathlib import Path
 import structlog
 
 from steelyard.errors import ConfigurationError
+from steelyard.secret_files import check_private
 
 logger = structlog.get_logger(__name__)
 
@@ -40,17 +41,19 @@ class ServerCertificate:
         logger.info("certificate reloaded", file=str(self._certificate))
         return True
 
-    def _stamp(self) -> tuple[tuple[int, int], ...]:
+    def _stamp(self) -> tuple[tuple[int, int, int], ...]:
         stamps = []
         for path in (self._certificate, self._private_key):
             try:
                 status = path.stat()
             except OSError as error:
                 raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
-            stamps.append((status.st_mtime_ns, status.st_ino))
+            # With the mode: a key that was refused for it is taken once that is mended.
+            stamps.append((status.st_mtime_ns, status.st_ino, status.st_mode))
         return tuple(stamps)
 
     def _load(self, context: ssl.SSLContext) -> None:
+        check_private(self._private_key, "private_key")
         try:
             # An empty password keeps OpenSSL from asking for one on the terminal.
             context.load_cert_chain(self._certificate, self._private_key, password=lambda: b"")
