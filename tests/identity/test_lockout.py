@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from databases import FakeClock, a_user
 from steelyard.identity.errors import TooManyAttempts
-from steelyard.identity.lockout import AddressLimiter, clear_attempts, count_attempt
+from steelyard.identity.lockout import AddressLimiter, clear_attempts, count_failure, is_locked
 from steelyard.identity.settings import IdentitySettings
 from steelyard.store.models import User
 
@@ -16,7 +16,8 @@ SETTINGS = IdentitySettings(lockout_threshold=3, lockout_base_seconds=10, lockou
 async def _attempt(database, user_id, now) -> bool:
     async with database.session() as session:
         user = await session.get_one(User, user_id, with_for_update=True)
-        return await count_attempt(session, user, SETTINGS, now)
+        await count_failure(session, user, SETTINGS, now)
+        return not is_locked(user, now)
 
 
 async def _row(database, user_id) -> User:

@@ -4,7 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from databases import FakeClock, a_customer, a_node, a_user, an_active_station
 from steelyard.identity import keys
@@ -182,19 +182,57 @@ async def test_the_right_password_is_refused_while_locked(world):
 
 
 async def test_many_guesses_at_once_are_no_more_than_the_lock_allows(world, monkeypatch):
-    """The attempt counts before the hash is computed: of twelve at once three are looked at."""
-    looked = []
-    verify = world.service.passwords._verify
+    """Of twelve at once three are judged: the right one after them is refused like all others."""
+    verify = world.service.passwords.verify
+    others = asyncio.Event()
 
-    def spy(stored, password):
-        looked.append(stored)
-        return verify(stored, password)
+    async def last(stored, password):
+        if password == PASSWORD:
+            await others.wait()
+        return await verify(stored, password)
 
-    monkeypatch.setattr(world.service.passwords, "_verify", spy)
-    guesses = [world.service.password_grant("ann@example.org", f"{n}", HERE) for n in range(12)]
-    found = await asyncio.gather(*guesses, return_exceptions=True)
-    assert all(isinstance(one, InvalidGrant) for one in found)
-    assert sum(stored is not None for stored in looked) == 3
+    monkeypatch.setattr(world.service.passwords, "verify", last)
+
+    async def guess(password):
+        with pytest.raises(InvalidGrant):
+            await world.service.password_grant("ann@example.org", password, HERE)
+
+    right = asyncio.create_task(guess(PASSWORD))
+    await asyncio.gather(*(guess(f"{n}") for n in range(11)))
+    others.set()
+    await right
+    async with world.database.session(read_only=True) as session:
+        assert (await session.get_one(User, world.user.id)).failed_logins == 3
+
+
+async def test_many_right_log_ins_at_once_do_not_lock_each_other_out(world):
+    """Twenty terminals of one account start in the same moment, and all are let in."""
+    tries = [world.service.password_grant("ann@example.org", PASSWORD, HERE) for _ in range(20)]
+    assert len({grant.access_token for grant in await asyncio.gather(*tries)}) == 20
+    async with world.database.session(read_only=True) as session:
+        user = await session.get_one(User, world.user.id)
+    assert (user.failed_logins, user.locked_until) == (0, None)
+
+
+async def test_an_unknown_log_in_costs_the_database_what_a_known_one_does(world):
+    """The same statements in the same transactions, so that the time does not tell who exists."""
+
+    async def statements(login):
+        seen = []
+
+        def note(connection, cursor, statement, *others):
+            seen.append(statement)
+
+        engine = world.database.engine.sync_engine
+        event.listen(engine, "before_cursor_execute", note)
+        with pytest.raises(InvalidGrant):
+            await world.service.password_grant(login, "wrong", HERE)
+        event.remove(engine, "before_cursor_execute", note)
+        return seen
+
+    known = await statements("ann@example.org")
+    assert sum("UPDATE users" in statement for statement in known) == 1
+    assert await statements("bob@example.org") == known
 
 
 async def test_one_address_runs_out_whatever_the_account(world):
@@ -388,6 +426,15 @@ async def test_a_changed_password_ends_all_sessions(world):
     again = await world.service.password_grant("ann@example.org", new, HERE)
     assert await _active(world, again.access_token)
     assert await _lines(world, "user.password") == [("success", world.user.id)]
+
+
+async def test_a_locked_account_does_not_tell_the_right_password(world):
+    """Not by a complaint about the new one, either: the old password is judged first."""
+    for _ in range(3):
+        with pytest.raises(InvalidGrant):
+            await world.service.change_password(world.user.id, "wrong", "x" * 20, HERE)
+    with pytest.raises(InvalidGrant):
+        await world.service.change_password(world.user.id, PASSWORD, "short", HERE)
 
 
 async def test_a_password_is_not_changed_without_the_old_one(world):

@@ -14,27 +14,33 @@ from steelyard.identity.settings import IdentitySettings
 from steelyard.store.models import User
 
 _MAX_DOUBLINGS = 30
+_NOBODY = ""  # an id that no row has
 
 
-async def count_attempt(
-    session: AsyncSession, user: User, settings: IdentitySettings, now_ms: int
-) -> bool:
-    """Count a log-in as failed before its password is looked at; False when the account is locked.
+def is_locked(user: User, now_ms: int) -> bool:
+    """Whether the account takes no log-in now, not even the right one."""
+    return user.locked_until is not None and now_ms < user.locked_until
 
-    Counting first bounds what many requests at once can try: the fifth locks the account while
-    the first four are still being hashed. `clear_attempts` takes it back after a success. The
-    user's row must be locked by the session. An attempt at a locked account does not prolong it.
+
+async def count_failure(
+    session: AsyncSession, user: User | None, settings: IdentitySettings, now_ms: int
+) -> None:
+    """Count a failed log-in, and lock the account when there were too many.
+
+    The user's row must be locked by the session. A failure at a locked account does not prolong
+    the lock. Where there is no such user, a statement of the same form changes nothing: what an
+    attempt costs must not tell whether the account exists.
     """
-    if user.locked_until is not None and now_ms < user.locked_until:
-        return False
+    if user is None or is_locked(user, now_ms):
+        await _set(session, _NOBODY, {"failed_logins": 0, "locked_until": None})
+        return
     failures = user.failed_logins + 1
     locked_until = None
     if failures >= settings.lockout_threshold:
         doublings = min(failures - settings.lockout_threshold, _MAX_DOUBLINGS)
         seconds = min(settings.lockout_base_seconds * 2**doublings, settings.lockout_max_seconds)
         locked_until = now_ms + seconds * 1000
-    await _set(session, user, {"failed_logins": failures, "locked_until": locked_until})
-    return True
+    await _set(session, user.id, {"failed_logins": failures, "locked_until": locked_until})
 
 
 async def clear_attempts(
@@ -48,14 +54,14 @@ async def clear_attempts(
     }
     if new_hash is not None:
         values["password_hash"] = new_hash
-    await _set(session, user, values)
+    await _set(session, user.id, values)
 
 
-async def _set(session: AsyncSession, user: User, values: Mapping[str, int | str | None]) -> None:
+async def _set(session: AsyncSession, user_id: str, values: Mapping[str, int | str | None]) -> None:
     # Not through the mapper: a log-in is no change of the entity, its version (ETag) stays.
     await session.execute(
         update(User)
-        .where(User.id == user.id)
+        .where(User.id == user_id)
         .values(**values, updated_at=User.updated_at)
         .execution_options(synchronize_session=False)
     )

@@ -9,13 +9,11 @@ MAX_LOGIN = 254
 
 
 async def live_user(session: AsyncSession, login: str) -> User | None:
-    """The user with this log-in, whatever its case, unless deleted; the row is locked."""
+    """The user with this log-in, whatever its case, unless deleted."""
     if len(login) > MAX_LOGIN:
         return None
-    statement = (
-        select(User)
-        .where(User.login_key == name_key(storable(login)), User.status != Status.DELETED)
-        .with_for_update()
+    statement = select(User).where(
+        User.login_key == name_key(storable(login)), User.status != Status.DELETED
     )
     return (await session.execute(statement)).scalar_one_or_none()
 

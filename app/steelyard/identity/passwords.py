@@ -56,7 +56,7 @@ class PasswordHasher:
         )
         self._room = settings.hashing_concurrency + settings.hashing_queue
         self._waiting = 0
-        # An unknown user costs the same verification as a known one.
+        # An unknown user costs the same verification as a known one; the service sees to the rest.
         self._dummy = self._hasher.hash(secrets.token_bytes(32))
 
     async def hash(self, password: str) -> str:

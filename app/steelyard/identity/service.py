@@ -6,6 +6,7 @@ revoked family, an audit line) is committed before the error is raised.
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Self
 
 from sqlalchemy import select
@@ -15,7 +16,7 @@ from structlog import get_logger
 from steelyard.identity import clients, refresh
 from steelyard.identity.errors import InvalidClient, InvalidGrant, InvalidToken
 from steelyard.identity.grants import Grant, Origin
-from steelyard.identity.lockout import AddressLimiter, clear_attempts, count_attempt
+from steelyard.identity.lockout import AddressLimiter, clear_attempts, count_failure, is_locked
 from steelyard.identity.lookups import active_station, live_user, storable, user_active
 from steelyard.identity.passwords import MAX_BYTES, PasswordHasher, Verification, check_password
 from steelyard.identity.principal import Principal
@@ -43,6 +44,14 @@ _WRONG_LOGIN = "the log-in or the password is wrong, or the account is locked fo
 _WRONG_CLIENT = "the client id or the client secret is wrong"
 _WRONG_REFRESH = "the refresh token is invalid, expired or revoked"
 _LEEWAY_SECONDS = 300  # the most that the settings allow
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """The account that a password was compared with, as it was then, and what came of it."""
+
+    user: User | None
+    checked: Verification
 
 
 class IdentityService:
@@ -89,11 +98,11 @@ class IdentityService:
         Unknown, disabled and locked accounts get the same answer as a wrong password.
         """
         self._limiter.take(origin.address)
-        user = await self._count_attempt(login)
-        checked = await self._verify(user, password)
+        attempt = await self._attempt(login, password)
+        user = attempt.user
         async with self._database.session() as session:
-            current = await self._unchanged(session, user) if checked.matches else None
-            grant = await self._log_in(session, current, checked) if current else None
+            current = await self._judge(session, attempt)
+            grant = await self._log_in(session, current, attempt.checked) if current else None
             await record(
                 session,
                 "user.log-in",
@@ -185,15 +194,16 @@ class IdentityService:
         async with self._database.session(read_only=True) as session:
             found = await session.get(User, user_id)
             login = found.login if found else ""
-        user = await self._count_attempt(login)
-        checked = await self._verify(user, current)
-        if user is None or user.id != user_id or not checked.matches:
+        attempt = await self._attempt(login, current)
+        async with self._database.session() as session:
+            user = await self._judge(session, attempt)
+        if user is None or user.id != user_id:
             await self._audit_refusal("user.password", Actor("user", user_id), origin)
             raise InvalidGrant(_WRONG_LOGIN)
         self._limiter.give_back(origin.address)
         new_hash = await self.new_password(new, login=user.login)
         async with self._database.session() as session:
-            stands = await self._unchanged(session, user)
+            stands = await self._judge(session, attempt)
             if stands is None:
                 raise InvalidGrant(_WRONG_LOGIN)
             stands.password_hash = new_hash
@@ -213,14 +223,15 @@ class IdentityService:
         check_password(password, login=login, min_length=self._settings.password_min_length)
         return await self.passwords.hash(password)
 
-    async def _count_attempt(self, login: str) -> User | None:
-        """The user who may try, or None; the attempt counts as failed until it succeeds."""
-        async with self._database.session() as session:
+    async def _attempt(self, login: str, password: str) -> _Attempt:
+        """Compare with the password of the account, if there is one that takes log-ins now."""
+        async with self._database.session(read_only=True) as session:
             user = await live_user(session, login)
-            if user is None or user.status is not Status.ACTIVE:
-                return None
-            allowed = await count_attempt(session, user, self._settings, self._clock())
-            return user if allowed else None
+        if user is not None and (
+            user.status is not Status.ACTIVE or is_locked(user, self._clock())
+        ):
+            user = None
+        return _Attempt(user, await self._verify(user, password))
 
     async def _verify(self, user: User | None, password: str) -> Verification:
         if len(password.encode("utf-8", "surrogatepass")) > MAX_BYTES:
@@ -228,18 +239,27 @@ class IdentityService:
             password = ""
         return await self.passwords.verify(user.password_hash if user else None, password)
 
-    async def _unchanged(self, session: AsyncSession, user: User | None) -> User | None:
-        """The user's row, locked, unless what the password was compared with has changed since."""
-        if user is None:
-            return None
-        statement = select(User).where(User.id == user.id).with_for_update()
+    async def _judge(self, session: AsyncSession, attempt: _Attempt) -> User | None:
+        """The user's row, locked, if the attempt lets in; otherwise it is counted as failed.
+
+        However many guesses are hashed at once, they are judged one after the other: once so many
+        have failed that the account is locked, the right one among the rest does not let in.
+        """
+        known = attempt.user
+        statement = select(User).where(User.id == (known.id if known else "")).with_for_update()
         current = (await session.execute(statement)).scalar_one_or_none()
-        same = (
+        now = self._clock()
+        if (
             current is not None
-            and current.password_hash == user.password_hash
+            and known is not None
+            and attempt.checked.matches
+            and not is_locked(current, now)
+            and current.password_hash == known.password_hash
             and await user_active(session, current)
-        )
-        return current if same else None
+        ):
+            return current
+        await count_failure(session, current, self._settings, now)
+        return None
 
     async def _log_in(self, session: AsyncSession, user: User, checked: Verification) -> Grant:
         now = self._clock()
