@@ -153,6 +153,16 @@ def _check_known(path: Path, known: Head) -> Head:
     return known
 
 
+def read_station(path: Path) -> str:
+    """The station whose alibi memory this is. Raises AlibiDamaged."""
+    with open_for_reading(path) as stream:
+        header, _ = read_header(stream)
+    station = header.get("station")
+    if not isinstance(station, str):
+        raise AlibiDamaged("the header names no station")
+    return station
+
+
 def read_all(path: Path) -> Iterator[Record | TornTail]:
     """Every record from the first, checked. Raises AlibiDamaged at the first that was altered."""
     with open_for_reading(path) as stream:

@@ -8,6 +8,7 @@ import click
 
 from steelyard.smartbox.alibi import read_all
 from steelyard.smartbox.alibi_format import TornTail
+from steelyard.smartbox.comparison import compare_with_export
 from steelyard.smartbox.errors import AlibiDamaged
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE
 from steelyard.smartbox.verify import Finding, verify_alibi
@@ -25,10 +26,18 @@ def alibi() -> None:
 @click.option(
     "--outbox", type=_FILE, help="Outbox to compare with; else the one beside it, if there."
 )
-def verify(path: Path, outbox: Path | None) -> None:
+@click.option(
+    "--tickets",
+    type=_FILE,
+    help="Export of all the station's tickets to compare with, as the customer gets it by "
+    "`GET /v1/tickets?format=ndjson`, made after the alibi memory was copied or just now.",
+)
+def verify(path: Path, outbox: Path | None, tickets: Path | None) -> None:
     """Check every record of an alibi memory (its file, or a SmartBox's data directory).
 
-    Exit status 1 if anything was altered, removed, moved or cut.
+    With --tickets also compare each record with what is registered: nobody who only has the
+    SmartBox's disk can rewrite that. Exit status 1 if anything was altered, removed, moved or cut,
+    or if the two sides disagree; tickets that still wait in the outbox are no disagreement.
     """
     path = path / ALIBI_FILE if path.is_dir() else path
     beside = path.with_name(OUTBOX_FILE)
@@ -36,7 +45,14 @@ def verify(path: Path, outbox: Path | None) -> None:
         outbox = beside
     finding: Finding = verify_alibi(path, outbox)
     click.echo(finding.sentence)
-    if not finding.holds:
+    holds = finding.holds
+    if tickets is not None:
+        comparison = compare_with_export(path, tickets, outbox)
+        for sentence in comparison.sentences:
+            click.echo(sentence)
+        click.echo(comparison.summary)
+        holds = holds and comparison.holds
+    if not holds:
         sys.exit(1)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from steelyard.json_text import read_json
 from steelyard.smartbox.errors import AlibiDamaged
 
 MAGIC = b"STEELYARD-ALIBI-1\n"
@@ -92,8 +93,7 @@ def read_header(stream: BinaryIO) -> tuple[dict[str, Any], Head]:
     digest = stream.read(HASH_BYTES)
     if hashlib.sha256(start + body).digest() != digest:
         raise AlibiDamaged("the header was altered")
-    header: dict[str, Any] = json.loads(body)
-    return header, Head(0, digest, len(start) + length + HASH_BYTES)
+    return _read_object(body, "the header"), Head(0, digest, len(start) + length + HASH_BYTES)
 
 
 def read_records(stream: BinaryIO, head: Head) -> Iterator[Record | TornTail]:
@@ -135,8 +135,19 @@ def _read_record(data: bytes, head: Head, *, is_tail: bool) -> Record | TornTail
         if is_tail and len(data) == end and not any(digest):
             return torn
         raise AlibiDamaged(f"record {number}: was altered")
-    body: dict[str, Any] = json.loads(data[_FRAME.size : end - HASH_BYTES])
+    body = _read_object(data[_FRAME.size : end - HASH_BYTES], f"record {number}")
     return Record(body, Head(number, digest, head.offset + end))
+
+
+def _read_object(body: bytes, what: str) -> dict[str, Any]:
+    """A JSON object whose hash holds: whoever computed the chain anew may have written anything."""
+    try:
+        value = read_json(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise AlibiDamaged(f"{what}: is not a JSON object")
+    return value
 
 
 def _holds_a_record(data: bytes) -> bool:

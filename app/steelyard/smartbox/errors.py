@@ -65,6 +65,15 @@ class AlibiDamaged(Problem):
     hint = "Keep the file as it is: it is evidence. `steelyard alibi verify` shows more."
 
 
+class ExportUnusable(Problem):
+    """A file of registered tickets that is not an export of the tickets API in NDJSON."""
+
+    status = 422
+    slug = "ticket-export-unusable"
+    title = "The export of tickets cannot be used"
+    hint = "Fetch it from the tickets API: GET /v1/tickets?format=ndjson."
+
+
 class StorageUnavailable(Problem):
     """The SmartBox cannot write to its storage; nothing was acknowledged."""
 

@@ -154,6 +154,11 @@ class Outbox:
         """Whether this id was ever given to a ticket."""
         return any(self._rows("SELECT 1 FROM tickets WHERE id = ?", (ticket_id,)))
 
+    def state_of(self, ticket_id: str) -> str | None:
+        """How far a ticket is; None for an id that was never given."""
+        rows = self._rows("SELECT state FROM tickets WHERE id = ?", (ticket_id,))
+        return next((str(state) for (state,) in rows), None)
+
     def ticket_of(self, sample: Sample, *, any_sequence: bool) -> str | None:
         """The ticket that a sample went into.
 
