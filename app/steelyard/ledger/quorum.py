@@ -32,6 +32,8 @@ from steelyard.ledger.tessera import Tessera
 from steelyard.ledger.verify import Extent, verify
 from steelyard.ticket import Receipt, Ticket, TicketFilter
 
+HEALTH_SECONDS = 2.0  # who answers later than this is of no use for registering either
+
 
 class QuorumLedger:
     """A `Ledger`. One per process and event loop; `close` it before the session.
@@ -123,9 +125,10 @@ class QuorumLedger:
 
     async def health(self, node: NodeRef) -> NodeHealth:
         """Ask a node and its privacy manager for a sign of life; never raises for absence."""
-        head, privacy_manager_up = await asyncio.gather(
-            self._head(node), self._tessera(node).is_up()
-        )
+        # Each within its own time: that one is silent must not be said of the other.
+        wait = min(HEALTH_SECONDS, self._settings.privacy_manager_timeout)
+        tessera = Tessera(self._session, node.tessera_url, node.name, wait)
+        head, privacy_manager_up = await asyncio.gather(self._head(node), tessera.is_up())
         detail = "" if isinstance(head, int) else head
         if not privacy_manager_up:
             down = f"The privacy manager of {node.name} does not answer"
@@ -147,8 +150,10 @@ class QuorumLedger:
         return self._node(view.node)
 
     async def _head(self, node: NodeRef) -> int | str:
+        wait = min(HEALTH_SECONDS, self._settings.request_timeout)
         try:
-            return await self._node(node).block_number()
+            rpc = JsonRpc(self._session, node.rpc_url, node.name, wait)
+            return await Node(rpc, node.name).block_number()
         except NodeUnavailable as problem:
             return problem.detail
 

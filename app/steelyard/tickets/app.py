@@ -23,7 +23,9 @@ from steelyard.tickets.search import TicketSearch
 from steelyard.tickets.service import TicketService
 from steelyard.tickets.settings import TicketsSettings
 from steelyard.tickets.views import TicketViews, endpoints
+from steelyard.tickets.watch import NodeWatch
 from steelyard.web.application import build_application
+from steelyard.web.metrics import HttpMetrics
 from steelyard.web.openapi import ApiInfo
 from steelyard.web.ratelimit import RateLimiter
 
@@ -55,7 +57,10 @@ def build(
 ) -> web.Application:
     """The application over parts that are made already, as a test makes them."""
     search = TicketSearch(ledger, settings.search_limits)
-    service = TicketService(Directory(database, vault), ledger, search)
+    directory = Directory(database, vault)
+    service = TicketService(directory, ledger, search)
+    metrics = HttpMetrics()
+    watch = NodeWatch(directory.nodes, ledger, metrics.registry, pause=settings.node_watch_seconds)
     app = build_application(
         INFO,
         endpoints(TicketViews(service)),
@@ -65,7 +70,9 @@ def build(
         ready_checks={
             "database": database.ping,
             "schema": partial(require_schema, database),
+            "ledger": watch.check,
         },
+        metrics=metrics,
         metrics_networks=settings.metrics_networks,
     )
 
@@ -74,6 +81,7 @@ def build(
         await database.dispose()
 
     app.cleanup_ctx.append(close_database)
+    app.cleanup_ctx.append(watch.running)
     return app
 
 
@@ -91,5 +99,5 @@ def build_from(configuration: Configuration) -> web.Application:
         await session.close()
 
     app = build(configuration.tickets, database, vault, verifier, ledger)
-    app.cleanup_ctx.append(close_ledger)
+    app.cleanup_ctx.insert(0, close_ledger)  # closed last: the watch asks until it is ended
     return app

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.store.database import Database
+from steelyard.store.errors import VaultTampered
 from steelyard.store.models import Node, NodeRole, Station, StationStatus, Weighbridge
 from steelyard.store.vault import Place, Vault
 from steelyard.tickets.errors import StationInactive
@@ -47,6 +48,23 @@ class Directory:
                 if station is None or row.name == station
             ]
 
+    async def nodes(self) -> dict[str, NodeRef | None]:
+        """The customers' nodes by name; None for one whose addresses the vault does not open.
+
+        What is wrong with such a value is audited where it is needed, not at every look.
+        """
+        async with self._database.session(read_only=True) as session:
+            rows = await session.scalars(
+                select(Node).where(Node.customer_id.is_not(None)).order_by(Node.name)
+            )
+            return {row.name: self._reference(row) for row in rows}
+
+    def _reference(self, node: Node) -> NodeRef | None:
+        try:
+            return self._node_ref(node)
+        except VaultTampered:
+            return None
+
     async def station(self, station_id: str) -> StationAccess:
         """What an active station registers with. Raises StationInactive for any other."""
         async with self._database.session(read_only=True) as session:
@@ -75,8 +93,9 @@ class Directory:
         node = await session.scalar(
             select(Node).where(Node.customer_id == customer_id, Node.role == NodeRole.ADMIN)
         )
-        if node is None:
-            return None
+        return None if node is None else self._node_ref(node)
+
+    def _node_ref(self, node: Node) -> NodeRef:
         return NodeRef(
             name=node.name,
             rpc_url=self._open("nodes", node.id, "rpc_url", node.rpc_url),

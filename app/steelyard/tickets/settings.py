@@ -33,6 +33,14 @@ class TicketsSettings(ServerSection):
         200, ge=1, le=500, description="Tickets that one call to a contract may return."
     )
 
+    node_watch_seconds: float = Field(
+        5.0,
+        gt=0,
+        le=600,
+        description="Pause between two looks at the ledger's nodes, for the metrics and for "
+        "readiness, in seconds.",
+    )
+
     @property
     def search_limits(self) -> SearchLimits:
         """The part that the search needs."""
