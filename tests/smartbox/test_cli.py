@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from smartbox_kit import (
 )
 
 from steelyard.errors import ConfigurationError, Problem
-from steelyard.smartbox.recorder import ALIBI_FILE
+from steelyard.smartbox.models import Joined, Moment, Sample
+from steelyard.smartbox.recorder import ALIBI_FILE, Storage
 from steelyard.smartbox.service import READY_FILE, Ready, SmartBox
 from steelyard.smartbox.settings import SmartBoxSettings
 
@@ -254,6 +256,25 @@ def test_factors_are_read_as_they_are_written(stage: Stage, tmp_path: Path) -> N
     one, two = SmartBoxSettings.load(path).weighbridges[0].cells
     assert str(one.span) == str(two.span) == "1.0001"
     assert str(one.zero) == "0.1"
+
+
+def test_a_refusal_with_half_a_character_is_printed(stage: Stage, tmp_path: Path) -> None:
+    """What the platform wrote comes back out as JSON, whatever it was."""
+    path, data = tmp_path / "smartbox.toml", tmp_path / "data"
+    path.write_text(to_toml("smartbox", stage.settings(data, "https://localhost:1")))
+    storage = Storage.open(data, "station-1")
+    weighing = plan(1)[0]
+    joined = Joined(
+        Moment(weighing.bridge, weighing.time), (Sample("C", weighing.time, 0, Decimal(1)),)
+    )
+    ticket_id = storage.record(joined, expected_ticket(weighing))
+    problem = {"status": 422, "title": "n\ud800\u00fc"}
+    storage.outbox.settle((), [(ticket_id, problem)])
+    storage.close()
+    done = command("smartbox", "refused", "--config", path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["problem"] == problem
+    assert "n\\ud800\u00fc" in done.stdout
 
 
 def test_a_bad_loadcell_configuration_is_one_line(tmp_path: Path) -> None:

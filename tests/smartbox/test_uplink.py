@@ -184,14 +184,14 @@ async def test_any_failure_is_tried_again_and_nothing_doubles(desk: Desk, fault:
 async def test_retry_after_is_honoured(desk: Desk) -> None:
     """In seconds or as a date; a longer pause of one's own stays; nonsense is ignored."""
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    values = ["30", soon, "0", "-5", "soon", "999999999"]
+    values = ["30", soon, "0", "-5", "soon", "999999999", "9" * 400]
     desk.platform.faults.extend(Fault(503, headers={"Retry-After": value}) for value in values)
     await desk.queue(1)
     link = desk.link()
     await registered(link, 1)
     assert link.sleeps[0] == 30.0
     assert 80 < link.sleeps[1] <= 90
-    assert link.sleeps[2:] == [4.0, 8.0, 8.0, 3600.0]
+    assert link.sleeps[2:] == [4.0, 8.0, 8.0, 3600.0, 3600.0]
 
 
 async def test_the_pauses_double_up_to_a_limit(desk: Desk) -> None:
