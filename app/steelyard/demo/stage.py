@@ -14,8 +14,8 @@ from steelyard.demo.capture import Capture
 from steelyard.demo.client import ApiClient
 from steelyard.demo.errors import DemoFailed
 from steelyard.demo.plan import Plan, StationPlan
-from steelyard.demo.platform import NodeEntry, Registered, read_network, register_all
 from steelyard.demo.processes import STOP_SECONDS, Command, Processes
+from steelyard.demo.registration import NodeEntry, Registered, read_network, register_all
 from steelyard.demo.result import DemoResult, Finding
 from steelyard.demo.workspace import ADMINISTRATOR, Workspace
 
