@@ -19,6 +19,7 @@ from steelyard.store.schema import require_schema
 from steelyard.store.settings import StoreSettings, VaultSettings
 from steelyard.store.vault import Vault
 from steelyard.tickets.directory import Directory
+from steelyard.tickets.nodes import CustomersNodes
 from steelyard.tickets.search import TicketSearch
 from steelyard.tickets.service import TicketService
 from steelyard.tickets.settings import TicketsSettings
@@ -57,10 +58,11 @@ def build(
 ) -> web.Application:
     """The application over parts that are made already, as a test makes them."""
     search = TicketSearch(ledger, settings.search_limits)
-    directory = Directory(database, vault)
-    service = TicketService(directory, ledger, search)
+    service = TicketService(Directory(database, vault), ledger, search)
     metrics = HttpMetrics()
-    watch = NodeWatch(directory.nodes, ledger, metrics.registry, pause=settings.node_watch_seconds)
+    watch = NodeWatch(
+        CustomersNodes(database, vault), ledger, metrics.registry, pause=settings.node_watch_seconds
+    )
     app = build_application(
         INFO,
         endpoints(TicketViews(service)),
