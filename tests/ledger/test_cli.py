@@ -13,13 +13,13 @@ from steelyard.ledger.cli import read_claim
 RECEIPT = {"ticketID": "a-1", "transactionHash": "0x" + 64 * "a", "blockNumber": 3}
 
 
-async def run(*arguments: str) -> tuple[int, str, str]:
+async def run(*arguments: str, command: str = "verify") -> tuple[int, str, str]:
     """Exit status, output and errors of the command in a process of its own."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         "from steelyard.cli import main; main()",
-        "verify",
+        command,
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -45,6 +45,107 @@ async def test_a_good_receipt_is_proved_in_words(tmp_path, ledger, writer, custo
     assert "Not proved by this:" in output
     assert "has none to compare" in output
     assert "came from the file" not in output
+
+
+async def test_options_say_how_far_the_proof_goes(tmp_path, engine, ledger, writer):
+    """Blocks walked, seals required, validators of one's own; what is left out is named."""
+    (outcome,) = await ledger.register(writer, [ticket()])
+    await ledger.register(writer, [ticket(2)])
+    file, listed = tmp_path / "receipt.json", tmp_path / "validators"
+    file.write_text(json.dumps(outcome.receipt.model_dump(mode="json")))
+    listed.write_text("0x" + 40 * "1")
+    common = (str(file), "--node", writer.view.node.rpc_url, "--contract", writer.view.address)
+
+    status, output, _ = await run(*common)
+    assert status == 0
+    assert "holds  The blocks after it follow one another" in output
+    status, output, _ = await run(*common, "--blocks", "0")
+    assert status == 0
+    assert "that later blocks build on block" in output
+    status, output, _ = await run(*common, "--require-seals")
+    assert status == (1 if engine.name == "sandbox" else 0)
+    assert "A quorum of validators sealed the block" in output
+    status, output, _ = await run(*common, "--validators", str(listed))
+    assert status == 1
+    assert "FAILS  The block's validators are those that you trust" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--blocks", "some"], "must be a number of blocks, or all"),
+        (["--blocks", "-1"], "must be a number of blocks, or all"),
+        (["--validators", "a", "--genesis", "b"], "give one of them"),
+        (["--validators", "none"], "No such file"),
+    ],
+)
+async def test_bad_options_are_named(tmp_path, options, message):
+    """One sentence, before any node is asked."""
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(RECEIPT))
+    status, _, errors = await run(
+        str(file), "--node", "http://127.0.0.1:9", "--contract", "0x" + 40 * "1", *options
+    )
+    assert status != 0
+    assert message in errors
+
+
+async def test_an_export_is_written_checked_and_gone_on_with(tmp_path, ledger, writer):
+    """The two commands, as their user runs them, and what they say."""
+    await ledger.register(writer, [ticket(1), ticket(2)])
+    file = str(tmp_path / "station.ndjson.gz")
+    node = writer.view.node.rpc_url
+    common = ("--node", node, "--contract", writer.view.address, "-o", file)
+    status, output, errors = await run(*common, command="export")
+    assert (status, errors) == (0, "")
+    assert "2 tickets in 1 transactions and 1 blocks" in output
+    status, _, errors = await run(*common, command="export")
+    assert status == 1
+    assert "--resume goes on with it" in errors
+    await ledger.register(writer, [ticket(3)])
+    status, output, _ = await run(*common, "--resume", command="export")
+    assert status == 0
+    assert "Went on with ticket 3." in output
+    digest = output.split()[-1]
+
+    status, output, errors = await run(file, "--digest", digest, command="export-check")
+    assert (status, errors) == (0, "")
+    assert "3 tickets are those of the payloads" in output
+    assert "only a party's node can say so" in output
+    status, output, _ = await run(file, "--node", node, command="export-check")
+    assert status == 0
+    assert "2 payloads are the node's" in output
+    assert "Complete: the contract held 3 tickets" in output
+    status, _, errors = await run(file, "--digest", "00", command="export-check")
+    assert status == 1
+    assert digest in errors
+
+
+async def test_a_damaged_export_is_one_line(tmp_path, ledger, writer):
+    """The file, the line and the reason; no traceback. So is a file that is not there."""
+    file = tmp_path / "station.ndjson"
+    await ledger.exporter(writer.view).export(file)
+    file.write_bytes(
+        file.read_bytes().replace(b'"total":0', b'"total":1').replace(b"1337", b"1338")
+    )
+    for path, message in ((file, "line 2"), (tmp_path / "none", "No such file")):
+        status, output, errors = await run(str(path), command="export-check")
+        assert (status, output) == (1, "")
+        assert errors.count("\n") == 1
+        assert message in errors
+
+
+async def test_an_export_needs_a_place_and_a_range(tmp_path):
+    """A directory that is not there, and an end before the beginning, are one line each."""
+    common = ("--node", "http://127.0.0.1:9", "--contract", "0x" + 40 * "1")
+    file = str(tmp_path / "x.ndjson")
+    status, _, errors = await run(*common, "-o", file, "--from", "2", "--to", "1", command="export")
+    assert status == 2
+    assert "--to must not be below --from" in errors
+    status, _, errors = await run(*common, "-o", file, command="export")
+    assert status == 1
+    assert "cannot be reached" in errors
+    assert not (tmp_path / "x.ndjson").exists()
 
 
 async def test_a_proof_document_is_compared_with_its_ticket(tmp_path, ledger, writer):
