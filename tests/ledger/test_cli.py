@@ -45,6 +45,13 @@ async def test_a_good_receipt_is_proved_in_words(tmp_path, ledger, writer, custo
     assert "Not proved by this:" in output
     assert "has none to compare" in output
     assert "came from the file" not in output
+    assert f"The privacy manager holds {node.tessera_key};" in output
+    status, output, errors = await run(
+        str(file), "--node", node.rpc_url, "--tessera", "http://127.0.0.1:9", "--contract",
+        customer_view.address,
+    )  # fmt: skip
+    assert status == 0
+    assert "does not tell its keys" in errors
 
 
 async def test_options_say_how_far_the_proof_goes(tmp_path, engine, ledger, writer):

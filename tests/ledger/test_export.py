@@ -135,6 +135,32 @@ async def test_a_torn_export_goes_on_from_any_place(
     assert len(resumed) > 2
 
 
+@pytest.mark.parametrize("name", ["station.ndjson", "station.ndjson.gz"])
+async def test_what_was_written_before_a_failure_is_kept(
+    tmp_path, ledger, writer, registered, proxied, proxy, monkeypatch, name
+):
+    """A node that fails half way leaves whole groups, and the export goes on from there."""
+    from steelyard.ledger import export
+
+    monkeypatch.setattr(export, "_EVENTS_AT_ONCE", 1)
+    served = 0
+
+    def fail_later(answer):
+        nonlocal served
+        served += 1
+        return answer if served < 3 else "0x"
+
+    path = tmp_path / name
+    proxy.change("eth_getQuorumPayload", fail_later)
+    with pytest.raises(NodeContradictsItself):
+        await ledger.exporter(proxied.view).export(path)
+    assert kinds(path)[0] == "header"
+    assert 0 < kinds(path).count("ticket") < 5
+    written = await ledger.exporter(writer.view).export(path, resume=True)
+    assert written.tickets == 5
+    assert (await examine(path)).progress.tickets == 5
+
+
 async def test_a_file_of_something_else_is_not_gone_on_with(
     tmp_path, ledger, writer, file, engine, key
 ):
