@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
 from smartbox_kit import BRIDGES, START_MS, FakePlatform, Stage, until
 
 from steelyard.coap.client import CoapClient, create_coap_client
@@ -26,6 +27,13 @@ from steelyard.smartbox.service import Ready, SmartBox
 SECONDS = START_MS // 1000
 
 
+class Careless(Credentials):
+    """A cell that gives its samples to any station's SmartBox, as a hostile one would."""
+
+    def client_context(self) -> SSL.Context:
+        return self._context(SSL.DTLS_CLIENT_METHOD)
+
+
 class Line:
     """A running SmartBox, and a client with some cell's certificate."""
 
@@ -37,7 +45,7 @@ class Line:
 
     async def client(self, serial: str, issued: Issued | None = None) -> CoapClient:
         issued = issued or self.stage.cells[serial]
-        credentials = Credentials(
+        credentials = Careless(
             issued.certificate_path, issued.key_path, self.stage.devices.certificate_path
         )
         self.clients.append(await create_coap_client(credentials, "localhost"))
