@@ -178,7 +178,7 @@ class FakeClock:
 
 
 def a_customer(name: str = "Leite & Filhos") -> Customer:
-    return Customer(id=new_id(), name=name)
+    return Customer(id=new_id(), name=name, roster=b"sealed")
 
 
 def a_user(customer: Customer | None, login: str = "ann@example.org", **fields) -> User:
@@ -189,14 +189,20 @@ def a_user(customer: Customer | None, login: str = "ann@example.org", **fields) 
 
 def a_node(customer: Customer | None, role: NodeRole = NodeRole.STATION, **fields) -> Node:
     key = secrets.token_urlsafe(32)
-    values = {"name": f"node-{key[:8]}", "tessera_key": key, "rpc_url": b"x", "tessera_url": b"y"}
+    values = {
+        "name": f"node-{key[:8]}",
+        "tessera_key": key,
+        "rpc_url": b"x",
+        "tessera_url": b"y",
+        "seal": b"z",
+    }
     return Node(
         id=new_id(), customer_id=customer.id if customer else None, role=role, **(values | fields)
     )
 
 
 def a_station(customer: Customer, name: str = "North", **fields) -> Station:
-    values = {"id": new_id(), "client_id": f"station-{secrets.token_hex(8)}"} | fields
+    values = {"id": new_id(), "client_id": f"station-{secrets.token_hex(8)}", "seal": b"z"} | fields
     return Station(customer_id=customer.id, name=name, **values)
 
 

@@ -19,6 +19,7 @@ from steelyard.store.models import (
     User,
     Weighbridge,
 )
+from steelyard.store.row_seal import seal_roster, seal_row
 from steelyard.store.vault import Place, Vault
 
 
@@ -69,7 +70,9 @@ async def populate(world: World, issue: Callable[..., str]) -> None:
     """Write the entities, deploy fake contracts, issue the tokens."""
     async with world.database.session() as session:
         for name, stations in (("a", ("a-1", "a-2")), ("b", ("b-1",))):
-            customer = Customer(name=f"Customer {name}")
+            customer = Customer(id=f"{name:0>26}", name=f"Customer {name}")
+            ids = [f"{station:0>26}" for station in stations]
+            customer.roster = seal_roster(world.vault, customer.id, ids)
             session.add(customer)
             await session.flush()
             admin = node(world, f"admin-{name}", NodeRole.ADMIN, customer.id)
@@ -124,6 +127,7 @@ def node(world: World, name: str, role: NodeRole, customer_id: str) -> Node:
     row.tessera_url = world.vault.seal_text(
         Place("nodes", row.id, "tessera_url"), f"http://{name}.test"
     )
+    seal_row(world.vault, row)
     return row
 
 
@@ -146,5 +150,6 @@ def add_station(world: World, name: str, customer_id: str, admin_key: str, sessi
     }
     for column, clear in sealed.items():
         setattr(row, column, world.vault.seal(Place("stations", row.id, column), clear))
+    seal_row(world.vault, row)
     session.add(row)
     return row

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from registry_world import PASSWORD, Api, World, node_draft
 from steelyard.ledger.errors import NodeUnavailable
@@ -22,6 +22,28 @@ NEW_PASSWORD = "four other plain words"
 @pytest.fixture
 async def root(api: Api, world: World) -> str:
     return await api.token(world.root)
+
+
+async def test_what_was_changed_from_outside_is_not_made_good_from_inside(
+    api: Api, world: World, root: str
+) -> None:
+    """Renaming a node, or a new secret for a station, does not seal what somebody else wrote."""
+    node = (await api.call("GET", "/v1/nodes", root)).json["items"][0]["id"]
+    station = (await api.call("GET", "/v1/stations", root)).json["items"][0]["id"]
+    node_tag = (await api.call("GET", f"/v1/nodes/{node}", root)).etag
+    station_tag = (await api.call("GET", f"/v1/stations/{station}", root)).etag
+    async with api.database.session() as session:
+        await session.execute(update(Node).where(Node.id == node).values(tessera_key="x" * 44))
+        await session.execute(update(Station).where(Station.id == station).values(name="elsewhere"))
+    answers = [
+        await api.change("PATCH", f"/v1/nodes/{node}", root, {"name": "renamed"}, node_tag),
+        await api.call("GET", "/v1/nodes", root),
+        await api.call("POST", f"/v1/stations/{station}/credentials", root),
+        await api.change("DELETE", f"/v1/stations/{station}", root, etag=station_tag),
+        await api.call("GET", f"/v1/stations/{station}", root),
+    ]
+    for answer in answers:
+        assert (answer.status, answer.json["type"]) == (500, "urn:steelyard:problem:vault-tampered")
 
 
 async def test_only_one_of_many_changes_of_a_version_stands(

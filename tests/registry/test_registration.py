@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from databases import FakeClock
 from fakes import FakeLedger
@@ -21,10 +21,11 @@ from steelyard.registry.errors import NoFreeNode, RegistrationFailed, Registrati
 from steelyard.registry.registration import Requester, StationRegistrar
 from steelyard.store.audit import OPERATOR, AuditRecord, verify_chain
 from steelyard.store.database import Database
-from steelyard.store.errors import Taken
+from steelyard.store.errors import Taken, VaultTampered
 from steelyard.store.identifiers import new_id
 from steelyard.store.key_ring import KeyRing
 from steelyard.store.models import Customer, Node, NodeRole, Station, StationStatus
+from steelyard.store.row_seal import open_roster, seal_roster, seal_row
 from steelyard.store.settings import StoreSettings
 from steelyard.store.vault import Place, Vault
 
@@ -97,7 +98,7 @@ class Scene:
 
 def a_sealed_node(vault: Vault, name: str, role: str, customer_id: str | None = None) -> Node:
     draft, node_id = node_draft(name, role), new_id()
-    return Node(
+    row = Node(
         id=node_id,
         name=name,
         role=NodeRole(role),
@@ -106,11 +107,14 @@ def a_sealed_node(vault: Vault, name: str, role: str, customer_id: str | None = 
         rpc_url=vault.seal_text(Place("nodes", node_id, "rpc_url"), draft["rpc_url"]),
         tessera_url=vault.seal_text(Place("nodes", node_id, "tessera_url"), draft["tessera_url"]),
     )
+    seal_row(vault, row)
+    return row
 
 
 async def set_up(database: Database, ring: KeyRing) -> Scene:
     vault = Vault(ring)
     customer = Customer(id=new_id(), name="Quarry")
+    customer.roster = seal_roster(vault, customer.id, ())
     async with database.session() as session:
         session.add(customer)
         await session.flush()
@@ -156,6 +160,84 @@ async def test_a_station_gets_node_contract_and_credentials(scene: Scene) -> Non
     assert row.deployment_block == 2
     assert [n.customer_id for n in await scene.nodes()] == [scene.customer_id, None, None]
     assert await scene.audit() == [("station.reserve", "success"), ("station.create", "success")]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("admin-1", {"tessera_key": "of somebody else"}),
+        ("node-1", {"tessera_key": "of somebody else"}),
+        ("node-1", {"role": NodeRole.ADMIN, "name": "a-node"}),
+        ("admin-1", {"name": "node-9"}),
+    ],
+)
+async def test_nobody_becomes_a_party_by_writing_to_the_database(scene, name, change):
+    """A node's key or role that was changed from outside is never used, and is in the audit log."""
+    async with scene.database.session() as session:
+        await session.execute(update(Node).where(Node.name == name).values(**change))
+        if change.get("role"):  # in the place of the customer's own
+            taken = update(Node).where(Node.name == "admin-1").values(customer_id=None)
+            await session.execute(taken)
+            given = update(Node).where(Node.name == "a-node")
+            await session.execute(given.values(customer_id=scene.customer_id))
+    with pytest.raises(VaultTampered):
+        await scene.register()
+    assert scene.ledger.contracts == {}
+    assert await scene.stations() == []
+    assert await scene.audit() == [("vault.open", "tampered")]
+
+
+async def test_a_customers_roster_names_its_stations(scene):
+    """Each completed registration is in it; the customer's version does not move."""
+    made = [await scene.register(name) for name in ("north", "south")]
+    async with scene.database.session(read_only=True) as session:
+        customer = await session.get_one(Customer, scene.customer_id)
+    assert open_roster(scene.vault, customer) == {one.station.id for one in made}
+    assert customer.version == 1
+
+
+async def test_two_registrations_at_once_are_both_in_the_roster(scene):
+    """Neither writes over what the other wrote."""
+    registrars = [scene.registrar(), scene.registrar()]
+    names = ("north", "south")
+    made = await asyncio.gather(
+        *(
+            registrar.register(scene.customer_id, name, REQUESTER)
+            for registrar, name in zip(registrars, names, strict=True)
+        )
+    )
+    async with scene.database.session(read_only=True) as session:
+        customer = await session.get_one(Customer, scene.customer_id)
+    assert open_roster(scene.vault, customer) == {one.station.id for one in made}
+
+
+async def test_a_complete_station_set_back_to_pending_is_not_cleared_away(scene):
+    """Its node holds the customer's tickets: neither the start nor a deletion gives it away."""
+    made = await scene.register()
+    async with scene.database.session() as session:
+        await session.execute(
+            update(Station).values(
+                status=StationStatus.PENDING, contract_address=None, updated_at=0
+            )
+        )
+    assert await scene.registrar().release_abandoned() == 0
+    with pytest.raises(VaultTampered):
+        await scene.register()
+    assert [row.id for row in await scene.stations()] == [made.station.id]
+    assert [n.customer_id for n in await scene.nodes()] == [scene.customer_id, None, None]
+    assert (await scene.audit()).count(("vault.open", "tampered")) == 2
+
+
+async def test_an_abandoned_registration_on_a_changed_node_stays_in_sight(scene):
+    """The others are cleared away, the start goes on, and the audit log names the node."""
+    await scene.registrar()._reserve(scene.customer_id, "north", REQUESTER)
+    await scene.registrar()._reserve(scene.customer_id, "south", REQUESTER)
+    async with scene.database.session() as session:
+        await session.execute(update(Node).where(Node.name == "node-1").values(tessera_key="x"))
+    scene.clock.advance(66)
+    assert await scene.registrar().release_abandoned() == 1
+    assert [row.name for row in await scene.stations()] == ["north"]
+    assert ("vault.open", "tampered") in await scene.audit()
 
 
 @pytest.mark.parametrize(

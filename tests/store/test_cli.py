@@ -103,7 +103,8 @@ def test_a_tampered_value_fails_check_and_rewrap(host):
     with sqlite3.connect(host / "steelyard.db") as connection:
         connection.execute(
             "INSERT INTO nodes (id, version, created_at, updated_at, name, role, tessera_key,"
-            " rpc_url, tessera_url) VALUES ('N1', 1, 0, 0, 'n', 'network', 'k', x'01', x'0102')"
+            " rpc_url, tessera_url, seal) VALUES"
+            " ('N1', 1, 0, 0, 'n', 'network', 'k', x'01', x'0102', x'03')"
         )
     for command in ("check", "rewrap"):
         result = _run("vault", command)
@@ -113,7 +114,7 @@ def test_a_tampered_value_fails_check_and_rewrap(host):
         found = connection.execute(
             "SELECT count(*) FROM audit_log WHERE action = 'vault.open' AND outcome = 'tampered'"
         ).fetchone()
-    assert found == (4,)
+    assert found == (6,)
 
 
 def test_the_settings_may_come_from_a_file(tmp_path, monkeypatch):

@@ -12,11 +12,13 @@ from steelyard.store.errors import VaultTampered
 from steelyard.store.key_ring import KeyRing
 from steelyard.store.models import Node, Station
 from steelyard.store.rotation import check, drop_unused_keys, rewrap, ring_lock, sealed_columns
+from steelyard.store.row_seal import seal_roster, seal_row
 from steelyard.store.vault import Place, Vault
 
 COLUMNS = ("contract_address", "account_key", "node_url", "tessera_url", "parties")
 STATIONS = 3
-VALUES = STATIONS * (len(COLUMNS) + 2)
+VALUES = STATIONS * (len(COLUMNS) + 2)  # besides the seals of rows
+SEALS = 2 * STATIONS + 1
 
 
 @pytest.fixture
@@ -32,6 +34,7 @@ async def stations(database, ring_path):
     """Three stations with their nodes, all values sealed."""
     vault = Vault.load(ring_path)
     customer = a_customer()
+    customer.roster = seal_roster(vault, customer.id, ())
     rows = []
     async with database.session() as session:
         session.add(customer)
@@ -41,12 +44,14 @@ async def stations(database, ring_path):
             for column in ("rpc_url", "tessera_url"):
                 clear = f"{node.id} {column}".encode()
                 setattr(node, column, vault.seal(Place("nodes", node.id, column), clear))
+            seal_row(vault, node)
             session.add(node)
             await session.flush()
             station = an_active_station(customer, node, f"station {number}")
             for column in COLUMNS:
                 clear = f"{station.id} {column}".encode()
                 setattr(station, column, vault.seal(Place("stations", station.id, column), clear))
+            seal_row(vault, station)
             session.add(station)
             rows.append(station)
     return rows
@@ -78,9 +83,11 @@ def test_all_columns_of_secrets_are_known():
         for table, found in sealed_columns().items()
         for column in found
     }
-    assert names == {f"stations.{column}" for column in COLUMNS} | {
+    assert names == {f"stations.{column}" for column in (*COLUMNS, "seal")} | {
+        "customers.roster",
         "nodes.rpc_url",
         "nodes.tessera_url",
+        "nodes.seal",
     }
 
 
@@ -89,8 +96,8 @@ async def test_a_rotation_seals_everything_anew(database, stations, ring_path):
     KeyRing.read(ring_path).with_new_key(1).write(ring_path)
     vault = Vault.load(ring_path)
     survey = await rewrap(database, vault)
-    assert (survey.resealed, survey.failures) == (VALUES, ())
-    assert (await check(database, vault)).values == {"k2": VALUES}
+    assert (survey.resealed, survey.failures) == (VALUES + SEALS, ())
+    assert (await check(database, vault)).values == {"k2": VALUES + SEALS}
     assert await _all_open(database, vault) == VALUES
     async with database.session(read_only=True) as session:
         for row in stations:
@@ -171,7 +178,7 @@ async def test_a_tampered_value_is_told_audited_and_left_alone(database, station
     KeyRing.read(ring_path).with_new_key(1).write(ring_path)
     vault = Vault.load(ring_path)
     survey = await rewrap(database, vault)
-    assert survey.resealed == VALUES - 1
+    assert survey.resealed == VALUES + SEALS - 1
     assert [(f.table, f.row, f.column) for f in survey.failures] == [
         ("stations", row, "account_key")
     ]
@@ -203,7 +210,36 @@ async def test_values_swapped_between_rows_and_columns_are_found(database, stati
         (one, "account_key"),
         (one, "node_url"),
     }
-    assert sum(survey.values.values()) == VALUES - 2
+    assert sum(survey.values.values()) == VALUES + SEALS - 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE nodes SET tessera_key = 'another' WHERE id = :node",
+        "UPDATE nodes SET name = 'another' WHERE id = :node",
+        "UPDATE nodes SET role = 'network' WHERE id = :node",
+        "UPDATE stations SET name = 'another' WHERE id = :station",
+        "UPDATE stations SET client_id = 'another' WHERE id = :station",
+        "UPDATE stations SET client_secret_hash = account_key WHERE id = :station",
+        "UPDATE stations SET node_id = NULL, status = 'disabled' WHERE id = :station",
+    ],
+)
+async def test_a_row_that_says_otherwise_than_its_seal_is_found(
+    database, stations, ring_path, change
+):
+    """Also columns in the clear are bound; sealing anew does not make such a row good."""
+    station = stations[0]
+    names = {"node": station.node_id, "station": station.id}
+    async with database.session() as session:
+        bound = {name: value for name, value in names.items() if f":{name}" in change}
+        await session.execute(text(change), bound)
+    row = names[next(iter(bound))]
+    vault = Vault.load(ring_path)
+    for walk in (check, rewrap, check):
+        survey = await walk(database, vault)
+        assert [(f.row, f.column) for f in survey.failures] == [(row, "seal")]
+    assert [line.subject_id for line in await _audit(database, "vault.open")] == [row] * 3
 
 
 async def test_a_tampered_value_in_a_request_is_audited_by_the_session(

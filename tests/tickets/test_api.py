@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -295,6 +297,75 @@ async def test_a_tampered_vault_value_is_caught_and_audited(world: World) -> Non
     async with world.database.session(read_only=True) as session:
         lines = (await session.scalars(select(AuditRecord))).all()
     assert [line.outcome for line in lines if line.action == "vault.open"] == ["tampered"]
+
+
+def _unbound(statement: str) -> list[str]:
+    """A statement as somebody runs it who does not care for foreign keys."""
+    return ["PRAGMA foreign_keys = OFF", *statement.split("; ")]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE nodes SET tessera_key = 'mine' WHERE name = 'admin-a'",
+        "UPDATE nodes SET role = 'network' WHERE name = 'admin-a'",
+        "UPDATE nodes SET customer_id = NULL WHERE name = 'admin-a'",
+        "DELETE FROM nodes WHERE name = 'admin-a'",
+        (
+            "UPDATE nodes SET customer_id = NULL WHERE name = 'admin-a'; "
+            "UPDATE nodes SET customer_id = '{a}' WHERE name = 'admin-b'"
+        ),
+        "UPDATE stations SET status = 'disabled', contract_address = NULL WHERE id = '{a-1}'",
+        "UPDATE stations SET status = 'pending', contract_address = NULL WHERE id = '{a-1}'",
+        "UPDATE stations SET status = 'pending' WHERE id = '{a-1}'",
+        "UPDATE stations SET customer_id = '{b}' WHERE id = '{a-1}'",
+        "UPDATE stations SET name = 'a-3' WHERE id = '{a-1}'",
+        "DELETE FROM stations WHERE id = '{a-1}'",
+        "UPDATE customers SET roster = x'00' WHERE id = '{a}'",
+        (
+            "UPDATE customers SET roster = (SELECT roster FROM customers WHERE id = '{b}') "
+            "WHERE id = '{a}'"
+        ),
+    ],
+)
+async def test_no_ticket_goes_missing_unseen(world: World, statement: str) -> None:
+    """Whatever row is changed or removed, a customer gets an error and not fewer tickets."""
+    await register(world, "a-1", range(1, 4))
+    names = {**world.ids, "a": f"{'a':0>26}", "b": f"{'b':0>26}"}
+    for name, identifier in names.items():
+        statement = statement.replace(f"{{{name}}}", identifier)
+    connection = sqlite3.connect(world.database.settings.engine_url().database)
+    with closing(connection), connection:
+        for one in _unbound(statement):
+            connection.execute(one)
+    for path in ("/v1/tickets", "/v1/ticket-count", "/v1/tickets?format=csv"):
+        status, problem = await world.ask("user a", "GET", path)
+        assert (status, problem["type"]) == (500, "urn:steelyard:problem:vault-tampered"), path
+    async with world.database.session(read_only=True) as session:
+        lines = (await session.scalars(select(AuditRecord))).all()
+    assert {line.outcome for line in lines if line.action == "vault.open"} == {"tampered"}
+
+
+@pytest.mark.parametrize("moved", ["stations", "nodes and stations"])
+async def test_a_station_that_was_moved_shows_its_tickets_to_nobody(
+    world: World, moved: str
+) -> None:
+    """The customer that it was given to gets an error as well, and the station cannot register."""
+    await register(world, "a-1", range(1, 4))
+    connection = sqlite3.connect(world.database.settings.engine_url().database)
+    with closing(connection), connection:
+        for table in ("stations", "nodes") if "nodes" in moved else ("stations",):
+            key = world.ids["a-1"] if table == "stations" else f"{'node-a-1':0>26}"
+            connection.execute(
+                f"UPDATE {table} SET customer_id = ? WHERE id = ?",  # noqa: S608 - fixed names
+                (f"{'b':0>26}", key),
+            )
+    status, problem = await world.ask("user b", "GET", "/v1/tickets")
+    assert (status, "tickets" in problem) == (500, False)
+    async with world.database.session() as session:
+        await session.execute(text("UPDATE stations SET name = 'a-9' WHERE name = 'a-2'"))
+    status, _ = await world.ask("station a-2", "POST", "/v1/tickets", json=ticket_json(9))
+    assert status == 500
 
 
 async def test_a_ledger_that_does_not_answer_is_said(world: World) -> None:

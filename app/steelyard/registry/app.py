@@ -110,7 +110,7 @@ def build(
     rooms = (
         OAuthServer(identity.service, identity.published_keys, identity.issuer_url),
         Nodes(database, vault),
-        Customers(database),
+        Customers(database, vault),
         Users(database, identity.service),
         Stations(database, vault, registrar, create_seconds),
         Weighbridges(database),

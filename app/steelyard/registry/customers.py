@@ -10,6 +10,7 @@ from steelyard.identity.sessions import end_sessions
 from steelyard.registry.entities import PERSONS, PLATFORM, Entities, own_customer, set_fields
 from steelyard.registry.errors import CustomerInUse, NoFreeNode
 from steelyard.registry.fields import EntityId, Name, Sent, Shown, Switch, kept
+from steelyard.store.database import Database
 from steelyard.store.identifiers import new_id
 from steelyard.store.models import (
     Customer,
@@ -21,6 +22,8 @@ from steelyard.store.models import (
     delete_softly,
     name_key,
 )
+from steelyard.store.row_seal import check_row, seal_roster, seal_row
+from steelyard.store.vault import Vault
 from steelyard.web.endpoint import Call
 from steelyard.web.pages import Page, PageQuery
 
@@ -70,6 +73,10 @@ class Customers(Entities[Customer]):
     creators = PLATFORM
     problems = (NoFreeNode, CustomerInUse)
 
+    def __init__(self, database: Database, vault: Vault) -> None:
+        super().__init__(database)
+        self._vault = vault
+
     def visible(self, caller: Principal) -> ColumnElement[bool]:
         """One's own customer."""
         return own_customer(caller, Customer.id)
@@ -89,13 +96,17 @@ class Customers(Entities[Customer]):
 
     async def build(self, session: AsyncSession, call: Call[CustomerDraft, Any]) -> Customer:
         """A customer with a free admin node. Raises NoFreeNode."""
-        row = Customer(id=new_id(), name=call.body.name)
+        customer_id = new_id()
+        roster = seal_roster(self._vault, customer_id, ())
+        row = Customer(id=customer_id, name=call.body.name, roster=roster)
         session.add(row)
         await (
             session.flush()
         )  # the name first: that it is taken says more than that no node is free
         node = await _free_admin_node(session)
+        check_row(self._vault, node)
         node.customer_id = row.id
+        seal_row(self._vault, node)
         return row
 
     async def change(self, session: AsyncSession, row: Customer, patch: CustomerPatch) -> None:

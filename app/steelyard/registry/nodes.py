@@ -12,6 +12,7 @@ from steelyard.registry.fields import EntityId, NodeName, NodeUrl, Sent, Shown, 
 from steelyard.store.database import Database
 from steelyard.store.identifiers import new_id
 from steelyard.store.models import Node, NodeRole, Station
+from steelyard.store.row_seal import check_row, seal_row
 from steelyard.store.vault import Place, Vault
 from steelyard.web.endpoint import Call
 from steelyard.web.pages import Page, PageQuery
@@ -101,6 +102,7 @@ class Nodes(Entities[Node]):
 
     def show(self, row: Node) -> NodeView:
         """The node with its URLs. Raises VaultTampered."""
+        check_row(self._vault, row)
         return NodeView(
             id=row.id,
             name=row.name,
@@ -119,7 +121,7 @@ class Nodes(Entities[Node]):
         """A node with its URLs sealed."""
         del session
         draft, node_id = call.body, new_id()
-        return Node(
+        row = Node(
             id=node_id,
             name=draft.name,
             role=draft.role,
@@ -129,10 +131,14 @@ class Nodes(Entities[Node]):
                 Place("nodes", node_id, "tessera_url"), draft.tessera_url
             ),
         )
+        seal_row(self._vault, row)
+        return row
 
     async def change(self, session: AsyncSession, row: Node, patch: NodePatch) -> None:
         """Name and URLs; the station that the node serves learns of the new URLs as well."""
+        check_row(self._vault, row)
         set_fields(row, patch, "name")
+        seal_row(self._vault, row)
         station = await session.scalar(select(Station).where(Station.node_id == row.id))
         if "rpc_url" in patch.model_fields_set:
             row.rpc_url = self._vault.seal_text(Place("nodes", row.id, "rpc_url"), patch.rpc_url)

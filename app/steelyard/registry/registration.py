@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.errors import Problem
@@ -32,9 +32,10 @@ from steelyard.registry.entities import unknown
 from steelyard.registry.errors import NoFreeNode, RegistrationFailed, RegistrationInProgress
 from steelyard.store.audit import SYSTEM, Actor, Subject, record
 from steelyard.store.database import Database
-from steelyard.store.errors import Taken
+from steelyard.store.errors import Taken, VaultTampered
 from steelyard.store.identifiers import new_id, now_ms
 from steelyard.store.models import Customer, Node, NodeRole, Station, StationStatus, name_key
+from steelyard.store.row_seal import check_incomplete, check_row, enlist, seal_row
 from steelyard.store.vault import Place, Vault
 
 logger = structlog.get_logger(__name__)
@@ -63,6 +64,7 @@ class Requester:
 
 @dataclass(frozen=True, slots=True)
 class _Reservation:
+    customer_id: str
     station_id: str
     version: int
     key: SigningKey
@@ -105,22 +107,39 @@ class StationRegistrar:
             raise
 
     async def release_abandoned(self) -> int:
-        """Clear away the pending rows whose lease has run out; how many there were."""
+        """Clear away the pending rows whose lease has run out; how many there were.
+
+        One that was tampered with, or whose node was, stays and is in the audit log.
+        """
+        abandoned = (
+            Station.status == StationStatus.PENDING,
+            Station.updated_at < self._clock() - self._lease_ms,
+        )
+        async with self._database.session(read_only=True) as session:
+            found = (await session.scalars(select(Station.id).where(*abandoned))).all()
+        released = 0
+        for station_id in found:
+            try:
+                released += await self._release_one(station_id, abandoned)
+            except VaultTampered:
+                logger.warning("abandoned registration not cleared", station=station_id)
+        return released
+
+    async def _release_one(
+        self, station_id: str, abandoned: tuple[ColumnElement[bool], ...]
+    ) -> bool:
         async with self._database.session() as session:
-            rows = await session.scalars(
+            row = await session.scalar(
                 select(Station)
-                .where(
-                    Station.status == StationStatus.PENDING,
-                    Station.updated_at < self._clock() - self._lease_ms,
-                )
+                .where(Station.id == station_id, *abandoned)
                 .with_for_update(skip_locked=True)
             )
-            found = rows.all()
-            for row in found:
-                await self.release(session, row)
-                subject = Subject("station", row.id)
-                await record(session, "station.release", actor=SYSTEM, subject=subject)
-        return len(found)
+            if row is None:
+                return False
+            await self.release(session, row)
+            subject = Subject("station", station_id)
+            await record(session, "station.release", actor=SYSTEM, subject=subject)
+        return True
 
     async def release(self, session: AsyncSession, row: Station) -> None:
         """Delete a pending row and free its node. Raises RegistrationInProgress in its lease."""
@@ -130,7 +149,7 @@ class StationRegistrar:
             raise RegistrationInProgress(
                 f"The registration has {seconds} seconds left.", headers={"Retry-After": seconds}
             )
-        await _erase(session, row)
+        await self._erase(session, row)
 
     async def _reserve_in_race(
         self, customer_id: str, name: str, requester: Requester
@@ -156,6 +175,7 @@ class StationRegistrar:
                 raise unknown("customer_id", "customer")
             await self._clear_way(session, customer_id, name)
             admin = await self._admin_node(session, customer_id)
+            check_row(self._vault, admin)  # its key is about to be a party to every ticket
             node = await self._take_node(session, customer_id)
             reference = self._reference(node)
             row = Station(
@@ -174,7 +194,7 @@ class StationRegistrar:
             session.add(row)
             await session.flush()
             await self._note(session, "station.reserve", row.id, requester)
-        return _Reservation(row.id, row.version, key, reference, parties)
+        return _Reservation(customer_id, row.id, row.version, key, reference, parties)
 
     async def _clear_way(self, session: AsyncSession, customer_id: str, name: str) -> None:
         """Release an abandoned registration under this name; Taken if it is a station's."""
@@ -197,8 +217,7 @@ class StationRegistrar:
             raise NoFreeNode("The customer has no admin node.")
         return admin
 
-    @staticmethod
-    async def _take_node(session: AsyncSession, customer_id: str) -> Node:
+    async def _take_node(self, session: AsyncSession, customer_id: str) -> Node:
         """A station node that nobody has or had; from now on it is the customer's."""
         node = await session.scalar(
             select(Node)
@@ -213,7 +232,9 @@ class StationRegistrar:
         )
         if node is None:
             raise NoFreeNode("A station needs a station node of its own.")
+        check_row(self._vault, node)
         node.customer_id = customer_id
+        seal_row(self._vault, node)
         await session.flush()  # the station's foreign key names the node with its customer
         return node
 
@@ -235,6 +256,7 @@ class StationRegistrar:
         row.node_url = self._vault.seal_text(place("node_url"), node.rpc_url)
         row.tessera_url = self._vault.seal_text(place("tessera_url"), node.tessera_url)
         row.parties = self._vault.seal_text(place("parties"), json.dumps(parties))
+        seal_row(self._vault, row)
 
     async def _deploy(self, reserved: _Reservation) -> Deployment:
         try:
@@ -254,16 +276,22 @@ class StationRegistrar:
     ) -> Registered:
         secret, digest = new_client_secret()
         async with self._database.session() as session:
+            customer = await session.scalar(  # before the station, as reserving does
+                select(Customer).where(Customer.id == reserved.customer_id).with_for_update()
+            )
             row = await _pending(session, reserved)
-            if row is None:
+            if row is None or customer is None:
                 raise RegistrationFailed("Somebody else cleared the registration away.")
+            check_row(self._vault, row)
             place = Place("stations", row.id, "contract_address")
             row.contract_address = self._vault.seal_text(place, deployment.address)
             row.deployment_transaction = deployment.transaction_hash
             row.deployment_block = deployment.block_number
             row.client_secret_hash = digest
             row.status = StationStatus.ACTIVE
+            seal_row(self._vault, row)
             await session.flush()
+            await enlist(session, self._vault, customer, row.id)
             await self._note(session, "station.create", row.id, requester)
         return Registered(row, secret)
 
@@ -276,7 +304,7 @@ class StationRegistrar:
                 row = await _pending(session, reserved)
                 if row is None:
                     return
-                await _erase(session, row)
+                await self._erase(session, row)
                 await self._note(
                     session, "station.create", row.id, requester, outcome="failed", reason=reason
                 )
@@ -285,6 +313,20 @@ class StationRegistrar:
             logger.warning(
                 "registration not undone", station=reserved.station_id, type=problem.type
             )
+
+    async def _erase(self, session: AsyncSession, row: Station) -> None:
+        # Who set a complete station back to pending must not get its node given to another.
+        check_row(self._vault, row)
+        check_incomplete(self._vault, await session.get_one(Customer, row.customer_id), row)
+        node = await session.get(Node, row.node_id) if row.node_id else None
+        await session.delete(row)
+        await session.flush()
+        if node is not None:
+            # No ticket was ever on it: another customer learns nothing from an empty contract.
+            check_row(self._vault, node)
+            node.customer_id = None
+            seal_row(self._vault, node)
+            await session.flush()
 
     @staticmethod
     async def _note(
@@ -319,13 +361,3 @@ async def _pending(session: AsyncSession, reserved: _Reservation) -> Station | N
         .with_for_update()
     )
     return row
-
-
-async def _erase(session: AsyncSession, row: Station) -> None:
-    node = await session.get(Node, row.node_id) if row.node_id else None
-    await session.delete(row)
-    await session.flush()
-    if node is not None:
-        # No ticket was ever on it: another customer learns nothing from an empty contract.
-        node.customer_id = None
-        await session.flush()

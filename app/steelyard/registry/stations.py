@@ -37,6 +37,7 @@ from steelyard.registry.fields import EntityId, IdName, Sent, Shown, Switch, kep
 from steelyard.registry.registration import Requester, StationRegistrar
 from steelyard.store.database import Database
 from steelyard.store.models import Role, Station, StationStatus, delete_softly, name_key
+from steelyard.store.row_seal import check_row, seal_row
 from steelyard.store.vault import Place, Vault
 from steelyard.web.endpoint import Call, Endpoint, Reply, Response
 from steelyard.web.errors import NotFound
@@ -146,7 +147,8 @@ class Stations(Entities[Station]):
         return conditions
 
     def show(self, row: Station) -> StationView:
-        """The station, without anything of its contract and node."""
+        """The station, without anything of its contract and node. Raises VaultTampered."""
+        check_row(self._vault, row)
         return StationView.model_validate(row, from_attributes=True)
 
     async def create(self, call: Call[StationDraft, Any]) -> Reply:
@@ -169,9 +171,11 @@ class Stations(Entities[Station]):
         if row.status is StationStatus.PENDING:
             await self._registrar.release(session, row)
             return
+        check_row(self._vault, row)
         delete_softly(row)
         row.account_key = None
         row.client_secret_hash = None
+        seal_row(self._vault, row)
         await end_sessions(session, row, "station-deleted")
 
     async def rotate(self, call: Call[None, Any]) -> Reply:
@@ -180,7 +184,9 @@ class Stations(Entities[Station]):
         async with self._database.session() as session:
             row = await self.find(session, call, lock=True)
             _check_complete(row)
+            check_row(self._vault, row)
             row.client_secret_hash = digest
+            seal_row(self._vault, row)
             await end_sessions(session, row, "credentials-rotated")
             await self.note(session, call, "credentials", row.id)
         return Reply(StationCredentials(client_id=row.client_id, client_secret=secret))
@@ -191,6 +197,7 @@ class Stations(Entities[Station]):
             row = await self.find(session, call)
             if row.contract_address is None or row.parties is None:
                 raise StationPending
+            check_row(self._vault, row)
             address = self._vault.open_text(
                 Place("stations", row.id, "contract_address"), row.contract_address
             )

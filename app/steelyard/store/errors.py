@@ -82,6 +82,12 @@ class VaultFormat(VaultTampered):
     reason = "malformed"
 
 
+class RowTampered(VaultTampered):
+    """A row's plain columns are not what its seal says, or a row is missing or too many."""
+
+    reason = "not what was sealed"
+
+
 class AuditChainBroken(Problem):
     """Rows of the audit log were edited, removed or added outside the program."""
 

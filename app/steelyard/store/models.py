@@ -112,7 +112,10 @@ def _live_unique(name: str, *columns: str, sentence: str, also: str = "") -> Ind
 
 
 class Customer(NamedRow, Base):
-    """Who owns stations. Its admin node is the node of role `admin` assigned to it."""
+    """Who owns stations. Its admin node is the node of role `admin` assigned to it.
+
+    `roster` is a vault value: the ids of the stations that it has or had (store/row_seal.py).
+    """
 
     __tablename__ = "customers"
     __table_args__ = (
@@ -122,13 +125,15 @@ class Customer(NamedRow, Base):
 
     name: Mapped[str] = mapped_column(String(128))
     status: Mapped[Status] = mapped_column(words(Status), default=Status.ACTIVE)
+    roster: Mapped[bytes] = mapped_column(Sealed)
 
 
 class Node(Row, Base):
     """A ledger node and its privacy manager.
 
-    A node is given to one customer for ever: its private state keeps what it was a party to.
-    `rpc_url` and `tessera_url` are vault values.
+    A node that was a party to a customer's tickets stays that customer's: its private state keeps
+    them. Only a registration that was undone before any ticket gives its station node back.
+    `rpc_url` and `tessera_url` are vault values; `seal` binds name, role, key and customer.
     """
 
     __tablename__ = "nodes"
@@ -151,6 +156,7 @@ class Node(Row, Base):
     tessera_key: Mapped[str] = mapped_column(String(64))
     rpc_url: Mapped[bytes] = mapped_column(Sealed)
     tessera_url: Mapped[bytes] = mapped_column(Sealed)
+    seal: Mapped[bytes] = mapped_column(Sealed)
     customer_id: Mapped[str | None] = mapped_column(ForeignKey("customers.id"))
 
     customer: Mapped[Customer | None] = relationship(lazy="raise")
@@ -198,7 +204,8 @@ class Station(NamedRow, Base):
     """A weighing station: its log-in, its node, its contract.
 
     Vault values, all UTF-8 text but the key: `contract_address` (EIP-55), `account_key` (32
-    bytes), `node_url`, `tessera_url`, `parties` (a JSON array of base64 Tessera keys).
+    bytes), `node_url`, `tessera_url`, `parties` (a JSON array of base64 Tessera keys). `seal` binds
+    the row to its customer, name, node and credentials.
     The name is unique among the customer's stations for ever, because ticket ids begin with it.
     """
 
@@ -235,6 +242,7 @@ class Station(NamedRow, Base):
     node_url: Mapped[bytes | None] = mapped_column(Sealed)
     tessera_url: Mapped[bytes | None] = mapped_column(Sealed)
     parties: Mapped[bytes | None] = mapped_column(Sealed)
+    seal: Mapped[bytes] = mapped_column(Sealed)
     deployment_transaction: Mapped[str | None] = mapped_column(String(66))
     deployment_block: Mapped[int | None] = mapped_column(BigInteger)
 

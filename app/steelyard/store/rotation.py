@@ -18,6 +18,7 @@ from steelyard.store.base import Sealed
 from steelyard.store.database import Database
 from steelyard.store.errors import VaultTampered
 from steelyard.store.models import Base
+from steelyard.store.row_seal import BOUND, SEAL, check_facts
 from steelyard.store.vault import Place, Vault, key_id_of
 
 _BATCH = 100
@@ -35,7 +36,10 @@ class Survey:
 
 
 async def check(database: Database, vault: Vault) -> Survey:
-    """Open every sealed value; each failure is in the audit log afterwards."""
+    """Open every sealed value and compare the rows with their seals.
+
+    Each failure is in the audit log afterwards.
+    """
     return await _walk(database, vault, reseal=False)
 
 
@@ -139,12 +143,14 @@ class _Found:
 def _inspect(vault: Vault, table: Table, row: RowMapping, columns: Sequence[Column[Any]]) -> _Found:
     found = _Found([], [], {})
     for column in columns:
-        sealed = row[column.name]
+        sealed: bytes | None = row[column.name]
         if sealed is None:
             continue
         place = Place(table.name, row["id"], column.name)
         try:
             clear = vault.open(place, sealed)
+            if column.name == SEAL:
+                check_facts(vault, table.name, row["id"], sealed, row)
         except VaultTampered as failure:
             found.failures.append(failure)
             continue
@@ -188,7 +194,10 @@ async def _rows(
     *,
     locked: bool,
 ) -> Sequence[RowMapping]:
-    statement = select(table.c.id, *columns).where(table.c.id.in_(batch)).order_by(table.c.id)
+    bound = [table.c[name] for name in BOUND.get(table.name, ())]
+    statement = (
+        select(table.c.id, *columns, *bound).where(table.c.id.in_(batch)).order_by(table.c.id)
+    )
     if locked:
         statement = statement.with_for_update()
     return (await session.execute(statement)).mappings().all()

@@ -1,7 +1,6 @@
 """Where a customer's and a station's tickets lie: looked up in the store, opened by the vault."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -10,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.store.database import Database
 from steelyard.store.errors import VaultTampered
-from steelyard.store.models import Node, NodeRole, Station, StationStatus, Weighbridge
+from steelyard.store.models import Customer, Node, NodeRole, Station, StationStatus, Weighbridge
+from steelyard.store.row_seal import check_row, check_stations, missing_admin_node
 from steelyard.store.vault import Place, Vault
 from steelyard.tickets.errors import StationInactive
 from steelyard.tickets.search import Source
@@ -38,10 +38,15 @@ class Directory:
         `station` keeps the one of that name only. Raises VaultTampered, and audits it.
         """
         async with self._database.session(read_only=True) as session:
-            node = await self._admin_node(session, customer_id)
-            stations = await self._stations(session, customer_id)
-            if node is None:
+            customer, admin, stations = await _look_up(session, customer_id)
+            if customer is None:
                 return []
+            check_stations(self._vault, customer, stations)
+            if not stations:
+                return []
+            if admin is None:
+                raise missing_admin_node(customer)
+            node = self._node_ref(admin)
             return [
                 Source(row.id, row.name, ContractView(self._address(row), node))
                 for row in stations
@@ -74,28 +79,16 @@ class Directory:
             node = await session.get(Node, row.node_id)
             if node is None:
                 raise StationInactive
+            check_row(self._vault, row)
+            check_row(self._vault, node)
             serials = await session.scalars(
                 # Also of deleted weighbridges: a SmartBox may deliver what it weighed before.
                 select(Weighbridge.scale_serial).where(Weighbridge.station_id == row.id)
             )
             return StationAccess(row.name, self._writer(row, node), frozenset(serials))
 
-    @staticmethod
-    async def _stations(session: AsyncSession, customer_id: str) -> Sequence[Station]:
-        found = await session.scalars(
-            select(Station)
-            .where(Station.customer_id == customer_id, Station.contract_address.is_not(None))
-            .order_by(Station.id)
-        )
-        return found.all()
-
-    async def _admin_node(self, session: AsyncSession, customer_id: str) -> NodeRef | None:
-        node = await session.scalar(
-            select(Node).where(Node.customer_id == customer_id, Node.role == NodeRole.ADMIN)
-        )
-        return None if node is None else self._node_ref(node)
-
     def _node_ref(self, node: Node) -> NodeRef:
+        check_row(self._vault, node)
         return NodeRef(
             name=node.name,
             rpc_url=self._open("nodes", node.id, "rpc_url", node.rpc_url),
@@ -121,6 +114,31 @@ class Directory:
 
     def _open(self, table: str, row: str, column: str, sealed: bytes | None) -> str:
         return self._vault.open_text(Place(table, row, column), _given(sealed))
+
+
+async def _look_up(
+    session: AsyncSession, customer_id: str
+) -> tuple[Customer | None, Node | None, list[Station]]:
+    """A customer, its admin node, and its stations that are not pending.
+
+    By one statement, so that all of it is of one moment: a station and its customer's roster
+    change together.
+    """
+    statement = (
+        select(Customer, Node, Station)
+        .outerjoin(Node, (Node.customer_id == Customer.id) & (Node.role == NodeRole.ADMIN))
+        .outerjoin(
+            Station,
+            (Station.customer_id == Customer.id) & (Station.status != StationStatus.PENDING),
+        )
+        .where(Customer.id == customer_id)
+        .order_by(Station.id)
+    )
+    rows = (await session.execute(statement)).all()
+    if not rows:
+        return None, None, []
+    customer, node, _ = rows[0]
+    return customer, node, [station for *_, station in rows if station is not None]
 
 
 def _given(sealed: bytes | None) -> bytes:

@@ -54,6 +54,7 @@ def upgrade() -> None:
     op.create_table(
         "customers",
         sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("roster", sa.LargeBinary(), nullable=False),
         _words("status", "status", "active", "disabled", "deleted"),
         sa.Column("name_key", sa.String(length=256), nullable=False),
         *_row(),
@@ -83,6 +84,7 @@ def upgrade() -> None:
         sa.Column("tessera_key", sa.String(length=64), nullable=False),
         sa.Column("rpc_url", sa.LargeBinary(), nullable=False),
         sa.Column("tessera_url", sa.LargeBinary(), nullable=False),
+        sa.Column("seal", sa.LargeBinary(), nullable=False),
         sa.Column("customer_id", sa.String(length=26), nullable=True),
         *_row(),
         sa.ForeignKeyConstraint(
@@ -156,6 +158,7 @@ def upgrade() -> None:
         sa.Column("node_url", sa.LargeBinary(), nullable=True),
         sa.Column("tessera_url", sa.LargeBinary(), nullable=True),
         sa.Column("parties", sa.LargeBinary(), nullable=True),
+        sa.Column("seal", sa.LargeBinary(), nullable=False),
         sa.Column("deployment_transaction", sa.String(length=66), nullable=True),
         sa.Column("deployment_block", sa.BigInteger(), nullable=True),
         sa.Column("name_key", sa.String(length=256), nullable=False),
