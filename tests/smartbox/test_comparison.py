@@ -52,7 +52,7 @@ def test_both_sides_agree(tmp_path: Path) -> None:
     record(tmp_path, TICKETS)
     path = export(tmp_path / "own", list(reversed(TICKETS)))
     foreign = export(tmp_path / "foreign", [TICKETS[0]], "station-2").read_bytes()
-    path.write_bytes(path.read_bytes() + foreign)
+    path.write_bytes(path.read_bytes() + foreign + b"\n")  # as `echo` after curl leaves it
     for outbox in (tmp_path / OUTBOX_FILE, None):
         comparison = compare_with_export(tmp_path / ALIBI_FILE, path, outbox)
         assert comparison.holds
@@ -180,7 +180,7 @@ Break = Callable[[bytes], bytes]
     [
         (lambda data: data[:-20], "line 6: is not a ticket of an export in NDJSON"),
         (lambda data: b"{}\n" + data, "line 1: is not a ticket"),
-        (lambda data: data + b"\n", "line 7: is not a ticket"),
+        (lambda data: data + b"\n0", "line 8: is not a ticket"),
         (lambda data: b"\xff\n" + data, "line 1: is not a ticket"),
         (lambda data: b"[" * 100_000 + data, "line 1: is not a ticket"),
         (lambda data: data.replace(b'"blockNumber":7', b'"blockNumber":-7'), "blockNumber"),

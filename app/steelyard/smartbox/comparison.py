@@ -163,6 +163,8 @@ def _read_export(path: Path, comparison: Comparison) -> dict[str, str]:
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
+                if not line.strip():
+                    continue  # a shell or an editor leaves an empty line at the end
                 found = _read_line(path, number, line)
                 if found.station != comparison.station:
                     comparison.other_stations += 1
