@@ -113,5 +113,6 @@ def test_tesseras_configuration(tmp_path, reserves: bool) -> None:
         assert servers[app]["bindingAddress"] == servers[app]["serverAddress"]
     assert [one["url"] for one in document["peer"]] == [one.privacy_url for one in nodes]
     assert ("NON_KEYWORDS=VALUE" in document["jdbc"]["url"]) is reserves
+    assert "WRITE_DELAY=0" in document["jdbc"]["url"], "a payload that is taken is on the disk"
     secret = json.loads((nodes[0].tessera_directory / "tm.key").read_text())["data"]["bytes"]
     assert secret not in json.dumps(document)

@@ -42,10 +42,12 @@ def tessera_document(
 
     `serverConfigs` and `app` have had these names since 0.8. H2 2.0, of the newest releases, takes
     VALUE for a keyword and Tessera for a column; older ones refuse the setting that says so.
+    H2 keeps what is committed to itself for half a second unless WRITE_DELAY is 0: payloads that a
+    killed Tessera had taken would be lost (docs/decisions/tessera-durability.md).
     """
     directory = node.tessera_directory
     keywords = ";NON_KEYWORDS=VALUE" if reserves_value else ""
-    database = f"{directory}/database;MODE=Oracle;TRACE_LEVEL_SYSTEM_OUT=0{keywords}"
+    database = f"{directory}/database;MODE=Oracle;WRITE_DELAY=0;TRACE_LEVEL_SYSTEM_OUT=0{keywords}"
     return {
         "useWhiteList": False,
         "jdbc": {
