@@ -124,6 +124,12 @@ async def deploy(engine: Engine, ledger: QuorumLedger, key: SigningKey) -> Contr
 
 
 @pytest.fixture
+async def sister_writer(engine: Engine, ledger: QuorumLedger) -> ContractWriter:
+    """Another station of the same customer."""
+    return await deploy(engine, ledger, SigningKey(secrets.token_bytes(32)))
+
+
+@pytest.fixture
 def customer_view(engine: Engine, writer: ContractWriter) -> ContractView:
     return replace(writer.view, node=engine.nodes[1])
 

@@ -379,18 +379,12 @@ async def test_a_node_that_contradicts_itself_is_not_believed(
         await ledger.exporter(proxied.view).export(tmp_path / "lie.ndjson")
 
 
-async def test_a_block_with_two_stations_is_written_whole(tmp_path, engine, ledger, writer):
+async def test_a_block_with_two_stations_is_written_whole(tmp_path, ledger, writer, sister_writer):
     """Another station's transactions in the block count for its root, and hide their tickets."""
-    import secrets
-
-    from conftest import deploy
-    from steelyard.ledger.protocol import SigningKey
-
-    other = await deploy(engine, ledger, SigningKey(secrets.token_bytes(32)))
     for attempt in range(20):
         ours, theirs = await asyncio.gather(
             ledger.register(writer, [ticket(attempt)]),
-            ledger.register(other, [ticket(1000 + attempt, vehicle="secret")]),
+            ledger.register(sister_writer, [ticket(1000 + attempt, vehicle="secret")]),
         )
         if ours[0].receipt.block_number == theirs[0].receipt.block_number:
             break
