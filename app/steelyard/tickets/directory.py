@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.store.database import Database
-from steelyard.store.errors import VaultTampered
 from steelyard.store.models import Customer, Node, NodeRole, Station, StationStatus, Weighbridge
 from steelyard.store.row_seal import check_row, check_stations, missing_admin_node
 from steelyard.store.vault import Place, Vault
 from steelyard.tickets.errors import StationInactive
+from steelyard.tickets.nodes import node_reference
 from steelyard.tickets.search import Source
 
 
@@ -53,23 +53,6 @@ class Directory:
                 if station is None or row.name == station
             ]
 
-    async def nodes(self) -> dict[str, NodeRef | None]:
-        """The customers' nodes by name; None for one whose addresses the vault does not open.
-
-        What is wrong with such a value is audited where it is needed, not at every look.
-        """
-        async with self._database.session(read_only=True) as session:
-            rows = await session.scalars(
-                select(Node).where(Node.customer_id.is_not(None)).order_by(Node.name)
-            )
-            return {row.name: self._reference(row) for row in rows}
-
-    def _reference(self, node: Node) -> NodeRef | None:
-        try:
-            return self._node_ref(node)
-        except VaultTampered:
-            return None
-
     async def station(self, station_id: str) -> StationAccess:
         """What an active station registers with. Raises StationInactive for any other."""
         async with self._database.session(read_only=True) as session:
@@ -89,12 +72,7 @@ class Directory:
 
     def _node_ref(self, node: Node) -> NodeRef:
         check_row(self._vault, node)
-        return NodeRef(
-            name=node.name,
-            rpc_url=self._open("nodes", node.id, "rpc_url", node.rpc_url),
-            tessera_url=self._open("nodes", node.id, "tessera_url", node.tessera_url),
-            tessera_key=node.tessera_key,
-        )
+        return node_reference(self._vault, node)
 
     def _writer(self, row: Station, node: Node) -> ContractWriter:
         reference = NodeRef(

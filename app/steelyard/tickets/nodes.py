@@ -29,14 +29,20 @@ class CustomersNodes:
 
     def _reference(self, node: Node) -> NodeRef | None:
         try:
-            return NodeRef(
-                name=node.name,
-                rpc_url=self._open(node, "rpc_url", node.rpc_url),
-                tessera_url=self._open(node, "tessera_url", node.tessera_url),
-                tessera_key=node.tessera_key,
-            )
+            return node_reference(self._vault, node)
         except VaultTampered:
             return None
 
-    def _open(self, node: Node, column: str, sealed: bytes) -> str:
-        return self._vault.open_text(Place("nodes", node.id, column), sealed)
+
+def node_reference(vault: Vault, node: Node) -> NodeRef:
+    """A node with its addresses opened. Raises VaultTampered; the row's seal is not looked at."""
+
+    def open_text(column: str, sealed: bytes) -> str:
+        return vault.open_text(Place("nodes", node.id, column), sealed)
+
+    return NodeRef(
+        name=node.name,
+        rpc_url=open_text("rpc_url", node.rpc_url),
+        tessera_url=open_text("tessera_url", node.tessera_url),
+        tessera_key=node.tessera_key,
+    )
