@@ -46,14 +46,6 @@ class InvalidClient(OAuthProblem):
         super().__init__(detail, headers={"WWW-Authenticate": 'Basic realm="steelyard"'})
 
 
-class UnauthorizedClient(OAuthProblem):
-    """The client may not use this grant."""
-
-    slug = "unauthorized-client"
-    title = "The client may not use this grant"
-    oauth_error = "unauthorized_client"
-
-
 class UnsupportedGrantType(OAuthProblem):
     """A grant type that is not offered."""
 

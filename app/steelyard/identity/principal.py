@@ -27,21 +27,6 @@ class Principal:
     family_id: str | None = None
 
     @property
-    def subject(self) -> str:
-        """The principal in logs and rate limits."""
-        return f"{self.kind}:{self.id}"
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """What the endpoints ask for: the one role."""
-        return frozenset({self.role.value})
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        """None: the role says everything."""
-        return frozenset()
-
-    @property
     def actor(self) -> Actor:
         """The principal as the audit log names it."""
         return Actor(self.kind, self.id)

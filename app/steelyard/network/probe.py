@@ -57,11 +57,6 @@ def raft_leader(node: Node) -> str:
     return str(leader)
 
 
-def genesis_hash(node: Node) -> str:
-    """The hash of block 0."""
-    return str(rpc(node, "eth_getBlockByNumber", "0x0", False)["hash"])
-
-
 def _number(text: Any) -> int:
     try:
         return int(text, 16)

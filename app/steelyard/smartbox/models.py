@@ -29,12 +29,6 @@ class Sample:
         """The JSON form in the alibi memory."""
         return [self.cell, self.time, self.sequence, str(self.raw)]
 
-    @classmethod
-    def from_list(cls, value: list[Any]) -> "Sample":
-        """Read what `as_list` wrote."""
-        cell, time, sequence, raw = value
-        return cls(str(cell), int(time), int(sequence), Decimal(raw))
-
 
 @dataclass(frozen=True, slots=True)
 class Joined:

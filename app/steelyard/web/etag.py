@@ -29,14 +29,6 @@ def require_match(request: web.Request, etag: str) -> None:
         raise PreconditionFailed
 
 
-def versions_allowed(request: web.Request) -> frozenset[str] | None:
-    """The ETags that If-Match allows, None for any: for a condition inside an UPDATE statement."""
-    given = _tags(request, hdrs.IF_MATCH)
-    if given is None:
-        raise PreconditionRequired(errors=[FieldError(hdrs.IF_MATCH, "is required")])
-    return None if "*" in given else frozenset(given)
-
-
 def with_etag(request: web.Request, reply: Reply, etag: str) -> Reply:
     """The reply with its ETag; 304 without a body where If-None-Match says that it is known."""
     headers = {**reply.headers, "ETag": etag}
