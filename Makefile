@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 # pytest's workers: the tests start real servers, so one a core is enough.
 WORKERS ?= 2
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+# A lock names everything, so nothing is resolved again: pip 23 looks up `coverage[toml]` anew beside the
+# `coverage` that is locked, and refuses the lock as soon as there is a newer one (pypa/pip#9644).
+PIP_INSTALL_LOCK := $(PIP_INSTALL) --require-hashes --no-deps
 EXTRAS := platform smartbox loadcell sandbox infra demo dev
 
 .PHONY: help demo test test-engine lint format bench-contract docs lock contract clean
@@ -58,14 +61,16 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml
 	@scripts/system-packages demo
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (once) ..."
-	$(PIP_INSTALL) --require-hashes -r requirements/demo.txt
+	$(PIP_INSTALL_LOCK) -r requirements/demo.txt
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	$(BIN)/pip check
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	@scripts/system-packages demo
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (once) ..."
-	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	$(PIP_INSTALL_LOCK) -r requirements/dev.txt
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	$(BIN)/pip check
 	@touch $(VENV)/.demo $@
