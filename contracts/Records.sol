@@ -22,7 +22,8 @@ library Records {
     uint256 private constant BLOCK = 144;
     uint256 internal constant LAYOUT = 184;
     uint256 internal constant VEHICLE = 216;
-    uint256 private constant ID_LENGTH = 248;
+    uint256 internal constant ID_LENGTH = 248;
+    uint256 internal constant NO_VEHICLE = type(uint256).max;
 
     // A layout's first word, from the low end: scale 32, terminal 32, status 32 (indexes of texts), number of
     // cells 8, length of the id's prefix 8 bits. Words 1 to 4: the cells' serials, 32 bits each; 5 to 7: the prefix.
@@ -48,6 +49,14 @@ library Records {
         uint256 layoutCount;
     }
 
+    /// What the tickets of a layout share, the part of their ids before the time left out.
+    struct Shape {
+        bytes32 terminal;
+        bytes32 scale;
+        bytes32 status;
+        bytes32[] serials;
+    }
+
     function total(Book storage self) internal view returns (uint256) {
         return self.forest.sizes[0];
     }
@@ -64,18 +73,28 @@ library Records {
         assembly ("memory-safe") { free := mload(0x40) }
         _check(self, t);
         index = total(self) + 1;
-        assert(index <= type(uint32).max);
-        self.indexes[keccak256(bytes(t.id))] = index;
         (uint256 layout, uint256 idLength) = _layoutOf(self, t);
-        self.forest.headers[index] = uint256(t.timestamp) | (uint256(uint64(t.gross)) << GROSS)
-            | (uint256(uint64(t.tare)) << TARE) | (uint256(t.terminalRestart) << RESTART)
-            | (uint256(uint40(block.number)) << BLOCK) | (layout << LAYOUT) | (_vehicleOf(self, t) << VEHICLE)
-            | (idLength << ID_LENGTH);
-        for (uint256 i; i < idLength; i += 32) self.ids[(index << 3) | (i >> 5)] = _part(bytes(t.id), i, idLength);
+        for (uint256 i; i < idLength; i += 32) self.ids[(index << 3) | (i >> 5)] = part(bytes(t.id), i, idLength);
         _storeWeights(self, index, t.cells);
-        self.forest.insert(0, t.timestamp, index);
-        self.forest.insert(uint32(self.layouts[layout << 3]), t.timestamp, index);
+        uint256 vehicle = vehicleOf(self, t.vehicle);
+        if (vehicle == NO_VEHICLE) revert StationTickets.InvalidField(t.id, "vehicle");
+        uint256 header = uint256(t.timestamp) | (uint256(uint64(t.gross)) << GROSS)
+            | (uint256(uint64(t.tare)) << TARE) | (uint256(t.terminalRestart) << RESTART) | (vehicle << VEHICLE)
+            | (idLength << ID_LENGTH);
+        place(self, keccak256(bytes(t.id)), header, layout);
         assembly ("memory-safe") { mstore(0x40, free) }
+    }
+
+    /// Puts a ticket whose other words are written under the next index into its order, and under its id.
+    /// `header` is without the block and the layout.
+    function place(Book storage self, bytes32 idHash, uint256 header, uint256 layout) internal {
+        uint256 index = total(self) + 1;
+        assert(index <= type(uint32).max);
+        self.indexes[idHash] = index;
+        self.forest.headers[index] = header | (uint256(uint40(block.number)) << BLOCK) | (layout << LAYOUT);
+        uint256 timestamp = uint48(header);
+        self.forest.insert(0, timestamp, index);
+        self.forest.insert(uint32(self.layouts[layout << 3]), timestamp, index);
     }
 
     /// The ticket with an index that is in use.
@@ -157,51 +176,63 @@ library Records {
                 revert StationTickets.InvalidField(t.id, "cells.weight");
             }
         }
-        bytes32 key = keccak256(abi.encode(t.terminalSerial, t.scaleSerial, t.status, prefix, serials));
+        Shape memory shape = Shape(t.terminalSerial, t.scaleSerial, t.status, serials);
+        bytes32 key = layoutKey(shape, prefix);
         layout = self.layoutIndexes[key];
         if (layout == 0) {
-            _checkTexts(t);
-            layout = ++self.layoutCount;
-            assert(layout <= type(uint32).max);
-            self.layoutIndexes[key] = layout;
-            _storeLayout(self, layout, t, prefix);
+            string memory wrong = wrongText(shape);
+            if (bytes(wrong).length != 0) revert StationTickets.InvalidField(t.id, wrong);
+            layout = makeLayout(self, key, shape, prefix);
         }
     }
 
-    function _checkTexts(Ticket calldata t) private pure {
-        if (!Fields.isSerial(t.terminalSerial)) revert StationTickets.InvalidField(t.id, "terminalSerial");
-        if (!Fields.isSerial(t.scaleSerial)) revert StationTickets.InvalidField(t.id, "scaleSerial");
-        if (!Fields.isStatus(t.status)) revert StationTickets.InvalidField(t.id, "status");
-        for (uint256 i; i < t.cells.length; ++i) {
-            if (!Fields.isSerial(t.cells[i].serial)) revert StationTickets.InvalidField(t.id, "cells.serial");
-        }
+    /// What tells a layout from all others.
+    function layoutKey(Shape memory shape, bytes calldata prefix) internal pure returns (bytes32) {
+        return keccak256(abi.encode(shape.terminal, shape.scale, shape.status, prefix, shape.serials));
     }
 
-    function _storeLayout(Book storage self, uint256 layout, Ticket calldata t, bytes calldata prefix) private {
-        uint256 count = t.cells.length;
-        self.layouts[layout << 3] = _intern(self, t.scaleSerial) | (_intern(self, t.terminalSerial) << TERMINAL)
-            | (_intern(self, t.status) << STATUS) | (count << CELLS) | (prefix.length << PREFIX_LENGTH);
+    /// The name of the text that a ticket may not have; empty where all are as they must be.
+    function wrongText(Shape memory shape) internal pure returns (string memory) {
+        if (!Fields.isSerial(shape.terminal)) return "terminalSerial";
+        if (!Fields.isSerial(shape.scale)) return "scaleSerial";
+        if (!Fields.isStatus(shape.status)) return "status";
+        for (uint256 i; i < shape.serials.length; ++i) {
+            if (!Fields.isSerial(shape.serials[i])) return "cells.serial";
+        }
+        return "";
+    }
+
+    /// Keeps a layout that is new and whose texts are as they must be, and returns its number.
+    function makeLayout(Book storage self, bytes32 key, Shape memory shape, bytes calldata prefix)
+        internal
+        returns (uint256 layout)
+    {
+        layout = ++self.layoutCount;
+        assert(layout <= type(uint32).max);
+        self.layoutIndexes[key] = layout;
+        uint256 count = shape.serials.length;
+        self.layouts[layout << 3] = _intern(self, shape.scale) | (_intern(self, shape.terminal) << TERMINAL)
+            | (_intern(self, shape.status) << STATUS) | (count << CELLS) | (prefix.length << PREFIX_LENGTH);
         uint256 word;
         for (uint256 i; i < count; ++i) {
-            word |= _intern(self, t.cells[i].serial) << ((i & 7) << 5);
+            word |= _intern(self, shape.serials[i]) << ((i & 7) << 5);
             if (i & 7 == 7 || i + 1 == count) {
                 self.layouts[(layout << 3) | (1 + (i >> 3))] = word;
                 word = 0;
             }
         }
         for (uint256 i; i < prefix.length; i += 32) {
-            self.layouts[(layout << 3) | (PREFIX + (i >> 5))] = uint256(_part(prefix, i, prefix.length));
+            self.layouts[(layout << 3) | (PREFIX + (i >> 5))] = uint256(part(prefix, i, prefix.length));
         }
     }
 
-    /// The index of the vehicle's text; 0 without a vehicle.
-    function _vehicleOf(Book storage self, Ticket calldata t) private returns (uint256 vehicle) {
-        if (t.vehicle == 0) return 0;
-        vehicle = self.textIndexes[t.vehicle];
+    /// The index of the vehicle's text, 0 without a vehicle, NO_VEHICLE for a text that is none.
+    function vehicleOf(Book storage self, bytes32 text) internal returns (uint256 vehicle) {
+        if (text == 0) return 0;
+        vehicle = self.textIndexes[text];
         // Every text that is known is a valid vehicle, for the rules of serials and status are stricter.
         if (vehicle != 0) return vehicle;
-        if (!Fields.isVehicle(t.vehicle)) revert StationTickets.InvalidField(t.id, "vehicle");
-        return _intern(self, t.vehicle);
+        return Fields.isVehicle(text) ? _intern(self, text) : NO_VEHICLE;
     }
 
     function _intern(Book storage self, bytes32 text) private returns (uint256 index) {
@@ -215,7 +246,7 @@ library Records {
     }
 
     /// The 32 bytes from `start` on, zero beyond `length`.
-    function _part(bytes calldata text, uint256 start, uint256 length) private pure returns (bytes32) {
+    function part(bytes calldata text, uint256 start, uint256 length) internal pure returns (bytes32) {
         uint256 end = start + 32 < length ? start + 32 : length;
         return bytes32(text[start:end]);
     }

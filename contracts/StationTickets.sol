@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Fields} from "./Fields.sol";
+import {Packed} from "./Packed.sol";
 import {Records} from "./Records.sol";
 import {Search} from "./Search.sol";
 import {Entry, Filter, MAX_BATCH, Ticket} from "./Ticket.sol";
@@ -12,6 +13,7 @@ import {Entry, Filter, MAX_BATCH, Ticket} from "./Ticket.sol";
 /// station; it alone registers, and nobody, the station included, alters or removes a ticket.
 /// @dev Storage, indexes and cursors: docs/decisions/contract-storage.md and contract-indexes.md.
 contract StationTickets {
+    using Packed for Records.Book;
     using Records for Records.Book;
     using Search for Records.Book;
 
@@ -27,10 +29,12 @@ contract StationTickets {
     error TooManyCells(string id, uint256 count);
     /// @notice A field holds what a ticket may not hold; `name` is the field's name in the ABI.
     error InvalidField(string id, string name);
-    /// @notice registerMany was called without a ticket.
+    /// @notice A batch has no ticket.
     error EmptyBatch();
-    /// @notice registerMany was called with more than 200 tickets.
+    /// @notice A batch has more than 200 tickets.
     error BatchTooLarge(uint256 size, uint256 maximum);
+    /// @notice The bytes of a packed batch end too early, go on too long, or name what is not there, at `place`.
+    error MalformedBatch(uint256 place);
     /// @notice No ticket has this id.
     error UnknownTicket(string id);
     /// @notice A page holds 1 to 500 tickets.
@@ -69,6 +73,14 @@ contract StationTickets {
         uint256 first = _book.add(t[0]);
         for (uint256 i = 1; i < t.length; ++i) _book.add(t[i]);
         emit TicketsRegistered(uint64(first), uint64(t.length));
+    }
+
+    /// @notice Registers 1 to 200 tickets in their order, packed into few bytes: all of them, or none. What is
+    /// registered, and what is refused, is the same as by `registerMany`.
+    /// @param batch The tickets, in the encoding that Packed.sol describes.
+    function registerPacked(bytes calldata batch) external onlyStation {
+        (uint256 first, uint256 size) = _book.addAll(batch);
+        emit TicketsRegistered(uint64(first), uint64(size));
     }
 
     /// @notice The next tickets that pass a filter, in the order of (timestamp, index), or against it.

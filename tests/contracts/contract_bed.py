@@ -18,6 +18,7 @@ import pyrevm
 from eth_abi import decode, encode
 from eth_utils import keccak
 
+from steelyard.ledger.packing import pack
 from steelyard.ticket import CellWeight, Ticket, TicketFilter
 
 ARTEFACT_PATH = Path(__file__).parents[2] / "app/steelyard/ledger/artefacts/StationTickets.json"
@@ -94,7 +95,10 @@ class Interface:
         item = self.errors.get(data[:4])
         if item is None:
             return ContractError("unnamed", (data,))
-        return ContractError(item["name"], decode(self._types(item["inputs"]), data[4:]))
+        try:
+            return ContractError(item["name"], decode(self._types(item["inputs"]), data[4:]))
+        except UnicodeDecodeError:  # the error quotes an id that is no text
+            return ContractError(item["name"], (data,))
 
 
 INTERFACE = Interface(load_artefact()["abi"])
@@ -227,6 +231,10 @@ class Station:
             self.send(INTERFACE.encode_call("register", values[0]), caller=caller)
         else:
             self.send(INTERFACE.encode_call("registerMany", values), caller=caller)
+
+    def register_packed(self, *tickets: Ticket, caller: str = STATION) -> None:
+        """One batch through `registerPacked`, as the platform packs it."""
+        self.send(INTERFACE.encode_call("registerPacked", pack(tickets)), caller=caller)
 
     def register_all(self, tickets: Sequence[Ticket]) -> None:
         """Any number, in batches."""

@@ -97,6 +97,7 @@ def test_the_structs_are_the_documented_ones():
     )
     assert type_of(functions["register"]["inputs"][0]) == ticket
     assert type_of(functions["registerMany"]["inputs"][0]) == f"{ticket}[]"
+    assert type_of(functions["registerPacked"]["inputs"][0]) == "bytes"
     page, following = functions["query"]["outputs"]
     assert (type_of(page), type_of(following)) == (f"({ticket},uint64,uint64)[]", "uint256")
     assert type_of(functions["query"]["inputs"][0]) == (

@@ -51,6 +51,12 @@ class TicketsStay(RuleBasedStateMachine):
         self.station.register(*new)
         self._hold(new)
 
+    @rule(count=st.integers(1, 80), times=st.lists(st.sampled_from(TIMES), min_size=1, max_size=4))
+    def register_packed(self, count: int, times: list[int]) -> None:
+        new = self._new(count, times)
+        self.station.register_packed(*new)
+        self._hold(new)
+
     @rule(data=st.data(), other_content=st.booleans())
     def register_again(self, data: st.DataObject, other_content: bool) -> None:
         if not self.held:
@@ -62,6 +68,9 @@ class TicketsStay(RuleBasedStateMachine):
             with pytest.raises(ContractError) as caught:
                 self.station.register(*attempt)
             assert (caught.value.name, caught.value.arguments) == ("TicketKnown", (known.id,))
+            with pytest.raises(ContractError) as caught:
+                self.station.register_packed(*attempt)
+            assert (caught.value.name, caught.value.arguments) == ("TicketKnown", (known.id,))
 
     @rule(count=st.integers(1, 3))
     def register_as_a_stranger(self, count: int) -> None:
@@ -71,7 +80,7 @@ class TicketsStay(RuleBasedStateMachine):
     @rule(name=st.sampled_from(sorted(INTERFACE.selectors)), junk=st.binary(max_size=600))
     def call_with_junk(self, name: str, junk: bytes) -> None:
         """As the station itself, and not in a static call: any function, any bytes."""
-        if name in ("register", "registerMany"):
+        if name in ("register", "registerMany", "registerPacked"):
             junk = junk[:31]  # too short for a ticket, whatever it says
         for data in (INTERFACE.selectors[name] + junk, junk):
             try:
@@ -117,7 +126,7 @@ def test_nothing_but_registering_can_change_the_state() -> None:
         for n, item in INTERFACE.functions.items()
         if item["stateMutability"] not in ("view", "pure")
     }
-    assert changing == {"register", "registerMany"}
+    assert changing == {"register", "registerMany", "registerPacked"}
 
 
 def test_the_contract_takes_no_money(station: Station) -> None:

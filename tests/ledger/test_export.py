@@ -7,8 +7,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from builders import drawn_tickets, ticket, tickets
-from hypothesis import HealthCheck, given, settings
+from builders import ticket, tickets
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sealing import KEYS, addresses
 
@@ -393,16 +393,6 @@ async def test_a_block_with_two_stations_is_written_whole(tmp_path, ledger, writ
     assert (await examine(path)).progress.tickets == attempt + 1
     assert max(len(one["transactions"]) for one in records(path) if one["type"] == "block") == 2
     assert b"secret" not in path.read_bytes()
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(drawn_tickets(), min_size=1, max_size=5))
-def test_fingerprints_of_a_payload_are_those_of_its_tickets(some):
-    """Cut out of the payload or encoded anew, they are the same."""
-    payload = contract.encode_registration(some)
-    assert list(contract.payload_fingerprints(payload)) == [
-        contract.fingerprint(one) for one in some
-    ]
 
 
 @given(st.binary(max_size=200))

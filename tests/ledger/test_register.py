@@ -168,7 +168,7 @@ async def test_another_key_may_not_register(ledger, writer):
 
 async def test_a_reverted_batch_registers_what_the_contract_takes(ledger, writer):
     """One ticket that the contract refuses reverts its batch; the others are registered then."""
-    bad = ticket(2).model_copy(update={"net": 1})
+    bad = ticket(2).model_copy(update={"cells": ()})
     first, refused, last = await ledger.register(writer, [ticket(1), bad, ticket(3)])
 
     assert first.created
@@ -177,6 +177,32 @@ async def test_a_reverted_batch_registers_what_the_contract_takes(ledger, writer
     assert refused.refusal.slug == "ticket-inconsistent"
     assert bad.id in refused.refusal.detail
     assert await ledger.count(writer.view, ANYTHING) == 2
+
+
+@pytest.mark.parametrize("others", [0, 2])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"net": 1},
+        {"id": ""},
+        {"gross": -1, "net": -15_000_001},
+        {"gross": 2**32, "net": 2**32 - 15_000_000},
+        {"timestamp": 2**48},
+        {"status": "s\0"},
+        {"vehicle": "V\0"},
+        {"vehicle": ""},
+        {"scale_serial": "w" * 33},
+        {"cells": (CellWeight.model_construct(serial="c", weight=2**31),)},
+    ],
+)
+async def test_a_ticket_that_cannot_be_written_is_refused(changes, others, ledger, writer):
+    """What the payload cannot say is refused for itself, never registered as something else."""
+    bad = ticket(7).model_copy(update=changes)
+    refused, *good = await ledger.register(writer, [bad, *tickets(others)])
+
+    assert refused.refusal.slug == "ticket-inconsistent"
+    assert all(one.created for one in good)
+    assert await ledger.count(writer.view, ANYTHING) == others
 
 
 async def test_a_ticket_refused_alone_is_named(ledger, writer):

@@ -132,7 +132,8 @@ def test_up_leaves_alone_what_runs(make) -> None:
         ({"consensus": "raft"}, "consensus is qbft, not raft"),
         ({"chain_id": 7}, "chain_id is 1337, not 7"),
         ({"block_period": 9}, "block_period is 1, not 9"),
-        ({"empty_block_period": 9}, "empty_block_period is 0, not 9"),
+        ({"empty_block_period": 9}, "empty_block_period is 5, not 9"),
+        ({"validators": 1}, "validators is 0, not 1"),
         ({"base_port": 1025}, r"base_port is \d+, not 1025"),
     ],
 )

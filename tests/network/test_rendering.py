@@ -8,6 +8,7 @@ import pytest
 import rlp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from steelyard.network.configuration import geth_command, tessera_document, write_configuration
 from steelyard.network.genesis import QBFT_MIX_HASH, genesis
@@ -98,6 +99,24 @@ def test_command_lines_differ_by_consensus(tmp_path) -> None:
     assert "--raft" not in lines["qbft"]
     assert "--raft" in lines["raft"]
     assert "--mine" not in lines["raft"]
+
+
+def test_only_validators_mine_and_stand_in_the_genesis(tmp_path) -> None:
+    """The first nodes vote; the others know every node, and follow."""
+    state = made_or_reused(tmp_path, NetworkSettings(nodes=5, validators=3))
+    nodes = nodes_of(tmp_path, state)
+    assert [node.votes for node in nodes] == [True, True, True, False, False]
+    for node in nodes:
+        assert ("--mine" in geth_command(Path("/geth"), node, state.choices)) is node.votes
+    extra = bytes.fromhex(json.loads((tmp_path / "genesis.json").read_text())["extraData"][2:])
+    named = {"0x" + address.hex() for address in rlp.decode(extra)[1]}
+    assert named == {node.record.address.lower() for node in nodes[:3]}
+
+
+def test_more_voters_than_nodes_are_refused() -> None:
+    """The sentence names both numbers."""
+    with pytest.raises(ValidationError, match="5 cannot vote where there are 4 nodes"):
+        NetworkSettings(nodes=4, validators=5)
 
 
 @pytest.mark.parametrize("reserves", [False, True])

@@ -8,7 +8,6 @@ from collections.abc import Callable as Function
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from eth_abi import abi as eth_abi
 from eth_abi.exceptions import DecodingError, EncodingError
 
 from steelyard.ledger.artefact import Word, station_tickets
@@ -22,7 +21,9 @@ from steelyard.ledger.errors import (
     TransactionFailed,
 )
 from steelyard.ledger.jsonrpc import Json
+from steelyard.ledger.packing import pack, unpack
 from steelyard.ledger.protocol import Entry, Page
+from steelyard.ledger.ticket_abi import encode_ticket, text_word
 from steelyard.ticket import MAX_TIMESTAMP_MS, CellWeight, Ticket, TicketFilter
 
 UNKNOWN = bytes(32)  # the fingerprint of an id that is not registered
@@ -30,7 +31,6 @@ _INT64 = (-(2**63), 2**63 - 1)
 _UINT64_MAX = 2**64 - 1
 _UINT32_MAX = 2**32 - 1
 _SELECTOR, _WORD = 4, 32
-_FIRST_OFFSET = _WORD.to_bytes(_WORD, "big")  # where a single dynamic argument begins
 
 
 class NotATicket(LedgerProblem):
@@ -62,78 +62,94 @@ def initcode() -> bytes:
 
 
 def encode_registration(tickets: Sequence[Ticket]) -> bytes:
-    """Calldata of `register` for one ticket, of `registerMany` for several."""
+    """Calldata that registers 1 to 200 tickets: `register` for one, else `registerPacked`.
+
+    Raises ValueError for another number of them.
+    """
     functions = station_tickets().functions
     if len(tickets) == 1:
-        return functions["register"].encode(ticket_words(tickets[0]))
-    return functions["registerMany"].encode([ticket_words(ticket) for ticket in tickets])
+        return functions["register"].selector + encode_ticket(tickets[0])
+    return functions["registerPacked"].encode(pack(tickets))
 
 
 def decode_registration(payload: bytes) -> tuple[Ticket, ...]:
     """The tickets of a registering call's payload, in order.
 
-    Raises ValueError for anything else, also for an encoding other than the canonical one.
+    Reads all of the contract's three forms. Raises ValueError for anything else, also for an
+    encoding other than the canonical one.
     """
-    functions = station_tickets().functions
-    one, many = functions["register"], functions["registerMany"]
-    tickets: tuple[Ticket, ...]
+    readers: dict[bytes, Function[[bytes], tuple[Ticket, ...]]] = {
+        station_tickets().functions[name].selector: reader
+        for name, reader in (
+            ("register", _decode_one),
+            ("registerMany", _decode_many),
+            ("registerPacked", _decode_packed),
+        )
+    }
+    reader = readers.get(payload[:_SELECTOR])
+    if reader is None:
+        raise ValueError("it calls no function that registers")
     try:
-        if payload[:4] == one.selector:
-            tickets = (words_ticket(one.decode_input(payload)[0]),)
-        elif payload[:4] == many.selector:
-            tickets = tuple(words_ticket(words) for words in many.decode_input(payload)[0])
-        else:
-            raise ValueError("it calls neither register nor registerMany")
+        return reader(payload)
     except (DecodingError, NotATicket, OverflowError):
         raise ValueError("its arguments are no weighing tickets") from None
-    try:
-        canonical = one.encode(ticket_words(tickets[0])) if payload[:4] == one.selector else None
-        expected = canonical or many.encode([ticket_words(ticket) for ticket in tickets])
     except EncodingError:  # a text that is no UTF-8 became longer than a word
-        expected = None
-    if payload != expected:
-        raise ValueError("its arguments are not in the canonical encoding")
+        raise _not_canonical() from None
+
+
+def _decode_one(payload: bytes) -> tuple[Ticket, ...]:
+    one = station_tickets().functions["register"]
+    ticket = words_ticket(one.decode_input(payload)[0])
+    return _canonical((ticket,), payload, one.encode(ticket_words(ticket)))
+
+
+def _decode_many(payload: bytes) -> tuple[Ticket, ...]:
+    many = station_tickets().functions["registerMany"]
+    tickets = tuple(words_ticket(words) for words in many.decode_input(payload)[0])
+    return _canonical(tickets, payload, many.encode([ticket_words(one) for one in tickets]))
+
+
+def _decode_packed(payload: bytes) -> tuple[Ticket, ...]:
+    packed = station_tickets().functions["registerPacked"]
+    (batch,) = packed.decode_input(payload)
+    try:
+        tickets = unpack(batch)
+    except ValueError:
+        raise ValueError("its arguments are no packed weighing tickets") from None
+    if any(ticket.timestamp > MAX_TIMESTAMP_MS for ticket in tickets):
+        raise ValueError("its arguments are no weighing tickets")
+    return _canonical(tickets, payload, packed.encode(batch))
+
+
+def _canonical(tickets: tuple[Ticket, ...], payload: bytes, canonical: bytes) -> tuple[Ticket, ...]:
+    if payload != canonical:
+        raise _not_canonical()
     return tickets
+
+
+def _not_canonical() -> ValueError:
+    return ValueError("its arguments are not in the canonical encoding")
 
 
 def fingerprint(ticket: Ticket) -> bytes:
     """keccak256(abi.encode(ticket)), as the contract's `fingerprints` gives it."""
-    (kind,) = station_tickets().functions["register"].inputs
-    return keccak(eth_abi.encode([kind], [ticket_words(ticket)]))
-
-
-def payload_fingerprints(payload: bytes) -> tuple[bytes, ...]:
-    """The fingerprints of the tickets of a payload that `decode_registration` took, in order.
-
-    The canonical encoding of a call holds each ticket's own, at the places that its offsets name
-    (Solidity ABI specification, "Formal specification of the encoding").
-    """
-    if payload[:4] == station_tickets().functions["register"].selector:
-        return (keccak(payload[4:]),)
-    body = payload[_SELECTOR + _WORD :]  # behind the selector and the array's offset
-    count = int.from_bytes(body[:_WORD], "big")
-    items = body[_WORD:]
-    starts = [int.from_bytes(items[at * _WORD : (at + 1) * _WORD], "big") for at in range(count)]
-    ends = [*starts[1:], len(items)]
-    return tuple(
-        keccak(_FIRST_OFFSET + items[start:end]) for start, end in zip(starts, ends, strict=True)
-    )
+    return keccak(encode_ticket(ticket))
 
 
 def ticket_words(ticket: Ticket) -> tuple[Word, ...]:
     """The members of the struct Ticket, in its order."""
     return (
         ticket.id,
-        _word(ticket.terminal_serial),
+        text_word(ticket.terminal_serial),
         ticket.terminal_restart,
         ticket.timestamp,
-        _word(ticket.scale_serial),
-        _word(ticket.status),
+        text_word(ticket.scale_serial),
+        text_word(ticket.status),
         ticket.gross,
         ticket.tare,
         ticket.net,
-        _word(ticket.vehicle),
-        [(_word(cell.serial), cell.weight) for cell in ticket.cells],
+        text_word(ticket.vehicle),
+        [(text_word(cell.serial), cell.weight) for cell in ticket.cells],
     )
 
 
@@ -236,16 +252,16 @@ def filter_words(wanted: TicketFilter, *, newest: bool) -> tuple[Word, ...]:
     """The members of the struct Filter, in its order."""
     return (
         wanted.id or "",
-        _word(wanted.terminal_serial),
+        text_word(wanted.terminal_serial),
         *_range(wanted.restart_from, wanted.restart_to, (0, _UINT32_MAX)),
         *_range(wanted.timestamp_from, wanted.timestamp_to, (0, _UINT64_MAX)),
-        _word(wanted.scale_serial),
-        _word(wanted.status),
-        _word(wanted.vehicle),
+        text_word(wanted.scale_serial),
+        text_word(wanted.status),
+        text_word(wanted.vehicle),
         *_range(wanted.gross_from, wanted.gross_to, _INT64),
         *_range(wanted.tare_from, wanted.tare_to, _INT64),
         *_range(wanted.net_from, wanted.net_to, _INT64),
-        _word(wanted.cell_serial),
+        text_word(wanted.cell_serial),
         *_range(wanted.cell_weight_from, wanted.cell_weight_to, _INT64),
         newest,
     )
@@ -311,6 +327,9 @@ _PROBLEMS: dict[str, Function[..., LedgerProblem]] = {
     "BatchTooLarge": lambda size, limit: TransactionFailed(
         f"A batch of {size} tickets is larger than the contract's limit of {limit}"
     ),
+    "MalformedBatch": lambda place: TransactionFailed(
+        f"The batch is not packed as the contract reads it, at byte {place}"
+    ),
     "UnknownTicket": lambda name: TransactionFailed(f"No ticket {name} is registered"),
     "LimitOutOfRange": lambda limit, most: TransactionFailed(
         f"A page of {limit} tickets was asked for; 1 to {most} are allowed"
@@ -343,10 +362,6 @@ def _number(word: str) -> int:
 
 def _range(low: int | None, high: int | None, ends: tuple[int, int]) -> tuple[int, int]:
     return ends[0] if low is None else low, ends[1] if high is None else high
-
-
-def _word(text: str | None) -> bytes:
-    return (text or "").encode().ljust(32, b"\0")
 
 
 def _text(word: bytes) -> str:

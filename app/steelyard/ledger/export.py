@@ -257,7 +257,7 @@ def _registered(number: int, event: contract.Registered, payload: bytes) -> Regi
             f"The payload of {event.transaction_hash} has {len(tickets)} tickets, "
             f"its event {event.count}"
         )
-    prints = contract.payload_fingerprints(payload)
+    prints = tuple(map(contract.fingerprint, tickets))
     return Registered(event.transaction_hash, number, event.first_index, payload, tickets, prints)
 
 

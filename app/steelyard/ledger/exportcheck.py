@@ -189,7 +189,7 @@ class Checker:
         at.awaited.extend(enumerate(tickets, first))
         at.next_index = first + len(tickets)
         at.registrations += 1
-        prints = contract.payload_fingerprints(payload)
+        prints = tuple(map(contract.fingerprint, tickets))
         at.registered = Registered(name, at.last.number, first, payload, tickets, prints)
 
     def _take_ticket(self, record: dict[str, Any]) -> None:

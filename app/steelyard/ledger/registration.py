@@ -8,9 +8,15 @@ import asyncio
 from collections.abc import Sequence
 
 from steelyard.ledger import contract
-from steelyard.ledger.errors import NotTheStation, TicketConflict, TransactionFailed
+from steelyard.ledger.errors import (
+    NotTheStation,
+    TicketConflict,
+    TicketInconsistent,
+    TransactionFailed,
+)
 from steelyard.ledger.jsonrpc import NodeError
 from steelyard.ledger.node import Mined
+from steelyard.ledger.packing import unpackable
 from steelyard.ledger.protocol import ContractWriter, Registration
 from steelyard.ledger.reading import Reader
 from steelyard.ledger.sender import Order, Sender
@@ -42,13 +48,14 @@ class Registrar:
         first: dict[str, Ticket] = {}
         for ticket in tickets:
             first.setdefault(ticket.id, ticket)
-        distinct = list(first.values())
+        refused = {one.id: refusal for one in first.values() if (refusal := _unwritable(one))}
+        distinct = [one for one in first.values() if one.id not in refused]
         size = self._settings.max_batch
         batches = [distinct[at : at + size] for at in range(0, len(distinct), size)]
         # Every batch comes to its end before the first failure is told, so that none goes on
         # behind the caller's back.
         results = await asyncio.gather(*map(self._settle, batches), return_exceptions=True)
-        outcomes: _Outcomes = {}
+        outcomes: _Outcomes = refused
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -158,6 +165,14 @@ class Registrar:
         middle = len(tickets) // 2
         left = await self._settle(tickets[:middle])
         return left | await self._settle(tickets[middle:])
+
+
+def _unwritable(ticket: Ticket) -> Registration | None:
+    """The refusal of a ticket that a payload cannot say whole, and would register as another."""
+    reason = unpackable(ticket)
+    if reason is None:
+        return None
+    return Registration(ticket.id, refusal=TicketInconsistent(f"{ticket.id}: {reason}"))
 
 
 def _failed(ticket_id: str) -> Registration:

@@ -57,6 +57,11 @@ def network() -> None:
     help="The engines' family.",
 )
 @click.option("--nodes", type=click.IntRange(1, MAX_NODES), help="Number of nodes.")
+@click.option(
+    "--validators",
+    type=click.IntRange(0, MAX_NODES),
+    help="QBFT: how many nodes vote, the first ones; 0: all.",
+)
 @click.option("--consensus", type=click.Choice(["qbft", "raft"]), help="Consensus.")
 @click.option("--block-period", type=click.IntRange(1, 3600), help="QBFT: seconds between blocks.")
 @click.option("--empty-block-period", type=_SECONDS, help="QBFT: seconds between empty blocks.")

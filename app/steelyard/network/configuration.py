@@ -107,7 +107,7 @@ def geth_command(geth: Path, node: Node, choices: Choices) -> list[str]:
             "--raftblocktime": choices.raft_block_time,
         }
         switches += ["--raft", "--emitcheckpoints"]
-    else:
+    elif node.votes:
         options |= {"--miner.threads": 1}
         switches += ["--mine"]
     return [str(geth), *switches, *(str(part) for pair in options.items() for part in pair)]

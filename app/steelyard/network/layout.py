@@ -25,13 +25,17 @@ from steelyard.network.state import Choices, NodeRecord, State, read_state, writ
 GENESIS_FILE = "genesis.json"
 # sockaddr_un holds 108 bytes, with a zero at the end (unix(7)).
 _SOCKET_BYTES = 107
-_IN_THE_GENESIS = ("consensus", "chain_id", "block_period", "empty_block_period")
+_IN_THE_GENESIS = (*("consensus", "chain_id", "block_period", "empty_block_period", "validators"),)
 
 
 def nodes_of(directory: Path, state: State) -> list[Node]:
     """The nodes with their places."""
     raft = state.choices.consensus == "raft"
-    return [Node(record, directory, raft) for record in state.nodes]
+    voting = state.choices.validators or len(state.nodes)
+    return [
+        Node(record, directory, raft, votes=place < voting)
+        for place, record in enumerate(state.nodes)
+    ]
 
 
 def made_or_reused(directory: Path, settings: NetworkSettings) -> State:
@@ -64,7 +68,8 @@ def _make(directory: Path, settings: NetworkSettings) -> State:
     keys = draw_node_keys(settings.nodes)
     base = settings.base_port or free_block(PORTS_PER_NODE * settings.nodes)
     privacy_keys = [PrivacyKey.generate() for _ in keys]
-    text = rendered(genesis(settings, [key.address for key in keys]))
+    voting = settings.validators or len(keys)
+    text = rendered(genesis(settings, [key.address for key in keys[:voting]]))
     state = State(
         choices=Choices(**{name: getattr(settings, name) for name in Choices.model_fields}),
         genesis=fingerprint(text),

@@ -15,6 +15,7 @@ class Node:
     record: NodeRecord
     root: Path
     raft: bool
+    votes: bool = True
 
     @property
     def name(self) -> str:

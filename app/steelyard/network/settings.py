@@ -1,9 +1,9 @@
 """How a local network is configured."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from steelyard.settings import Section
 
@@ -30,6 +30,12 @@ class NetworkSettings(Section):
     nodes: int = Field(
         default=5, ge=1, le=MAX_NODES, description="Number of nodes, each with a privacy manager."
     )
+    validators: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_NODES,
+        description="QBFT: how many nodes vote, the first ones; the others follow. 0: all.",
+    )
     consensus: Consensus = Field(default="qbft", description="Consensus: qbft or raft.")
     chain_id: int = Field(
         default=1337, ge=1, le=2**31, description="Chain id, and number of the network."
@@ -43,7 +49,7 @@ class NetworkSettings(Section):
     )
     block_period: int = Field(default=1, ge=1, le=3600, description="QBFT: seconds between blocks.")
     empty_block_period: int = Field(
-        default=0,
+        default=5,
         ge=0,
         le=3600,
         description="QBFT: seconds after which an empty block is made; 0: the block period.",
@@ -104,3 +110,11 @@ class NetworkSettings(Section):
         pattern=_SHA256,
         description="SHA-256 of Tessera's archive; without it none is downloaded.",
     )
+
+    @model_validator(mode="after")
+    def _voters_are_nodes(self) -> Self:
+        if self.validators > self.nodes:
+            raise ValueError(
+                f"validators: {self.validators} cannot vote where there are {self.nodes} nodes"
+            )
+        return self

@@ -52,12 +52,16 @@ class NodeRecord(_Record):
 
 
 class Choices(_Record):
-    """What was chosen at the first start. The first four lines are in the genesis for good."""
+    """What was chosen at the first start. The first five lines are in the genesis for good.
+
+    `validators` is 0 where all nodes vote, as in directories that were made before it was there.
+    """
 
     consensus: Consensus
     chain_id: int
     block_period: int
     empty_block_period: int
+    validators: int = 0
     raft_block_time: int
     recommit: str
     heap: int
