@@ -27,6 +27,7 @@ from steelyard.identity.service import IdentityService
 from steelyard.identity.settings import IdentitySettings
 from steelyard.identity.tokens import TokenIssuer, TokenVerifier
 from steelyard.ledger.protocol import Ledger
+from steelyard.ledger.settings import LedgerSettings
 from steelyard.registry import app as registry
 from steelyard.registry.settings import ManagementSettings
 from steelyard.settings import Section
@@ -168,7 +169,7 @@ def applications() -> dict[str, list[Endpoint]]:
         identity = registry.Identity(service, verifier, keys.as_json, "https://platform.example")
         management = registry.build(ManagementSettings(**files), database, vault, identity, ledger)
         weighing = tickets.build(
-            TicketsSettings(port=0, **files), database, vault, verifier, ledger
+            TicketsSettings(port=0, **files), database, vault, verifier, ledger, LedgerSettings()
         )
     return {
         "Management API": management[ENDPOINTS],

@@ -12,6 +12,7 @@ from database_fixtures import migrated_sqlite
 from fakes import FakeLedger
 from steelyard.identity.keys import KeySet, generate
 from steelyard.identity.tokens import TokenIssuer, TokenVerifier
+from steelyard.ledger.settings import LedgerSettings
 from steelyard.store.database import Database
 from steelyard.store.key_ring import KeyRing
 from steelyard.store.settings import StoreSettings
@@ -53,7 +54,7 @@ async def world(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[World]:
     settings = TicketsSettings(
         port=0, certificate=Path("unused"), private_key=Path("unused"), rate_burst=100_000
     )
-    app = build(settings, database, vault, verifier, ledger)
+    app = build(settings, database, vault, verifier, ledger, LedgerSettings())
     async with TestClient(TestServer(app)) as client:
         made = World(client, database, vault, ledger)
         await populate(made, issuer.issue)

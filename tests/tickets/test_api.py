@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from steelyard.ledger.errors import NodeUnavailable
+from steelyard.ledger.errors import LedgerBusy, NodeUnavailable
 from steelyard.store.models import AuditRecord, Station, StationStatus, delete_softly
 from tickets_world import World, ticket_json
 
@@ -374,6 +374,28 @@ async def test_a_ledger_that_does_not_answer_is_said(world: World) -> None:
         world.ledger.failures.append(NodeUnavailable("admin-a does not answer"))
         status, problem = await world.ask("user a", "GET", path)
         assert (status, problem["type"]) == (503, "urn:steelyard:problem:node-unavailable"), path
+
+
+async def test_a_crowded_ledger_sends_stations_away_for_a_while(world: World) -> None:
+    """Back-pressure reaches the station: 503 with the time to wait, and nothing is registered."""
+    busy = LedgerBusy("5000 tickets wait", headers={"Retry-After": "1"})
+    world.ledger.failures.append(busy)
+    answer = await world.client.post(
+        "/v1/tickets/batch",
+        json={"tickets": [ticket_json(1, "WB-a-1")]},
+        headers={"Authorization": f"Bearer {world.tokens['station a-1']}"},
+    )
+    problem = await answer.json()
+    assert (answer.status, problem["type"]) == (503, "urn:steelyard:problem:ledger-busy")
+    assert answer.headers["Retry-After"] == "1"
+    await register(world, "a-1", range(1, 2))
+
+
+async def test_metrics_tell_what_is_on_its_way(world: World) -> None:
+    """Tickets that wait, and transactions that are in no block yet."""
+    metrics = await (await world.client.get("/metrics")).text()
+    assert "steelyard_ledger_tickets_waiting 0.0" in metrics
+    assert "steelyard_ledger_transactions_under_way 0.0" in metrics
 
 
 async def test_an_export_that_breaks_is_cut_off(world: World) -> None:

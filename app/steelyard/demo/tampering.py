@@ -15,6 +15,7 @@ from steelyard.ledger.contract import decode_revert, encode_registration
 from steelyard.ledger.jsonrpc import NodeError
 from steelyard.ledger.protocol import ContractWriter, Ledger, SigningKey
 from steelyard.ledger.reading import Reader
+from steelyard.ledger.receipts import Receipts
 from steelyard.ledger.sender import Order, Sender
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.ledger.signer import address_of
@@ -151,9 +152,11 @@ class ContractTampering:
             gas=self.settings.gas_base + self.settings.gas_per_ticket,
             parties=self.writer.parties,
         )
-        sender = Sender(address, reference, node, tessera, self.settings)
+        receipts = Receipts(node, self.settings.poll_seconds)
+        sender = Sender(address, reference, node, receipts, tessera, self.settings)
         mined = await sender.execute(order)
         await sender.close()
+        await receipts.close()
         if mined.succeeded:
             return "registered"
         try:

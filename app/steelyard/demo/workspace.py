@@ -128,7 +128,7 @@ class Workspace:
                     "signing_key_file": str(keys / "signing-key.pem"),
                     "jwks_file": str(keys / "jwks.json"),
                 },
-                "ledger": {"poll_first": 0.02},
+                "ledger": {"poll_seconds": 0.02},
             },
         )
 

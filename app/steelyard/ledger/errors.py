@@ -46,6 +46,15 @@ class TransactionPending(LedgerProblem):
     hint = "Send the same request again: tickets are registered once."
 
 
+class LedgerBusy(LedgerProblem):
+    """Too many tickets of the station wait for their transaction; none of these was taken."""
+
+    status = 503
+    slug = "ledger-busy"
+    title = "Too many tickets of this station are waiting"
+    hint = "Nothing was lost; send the request again after the time in Retry-After."
+
+
 class TransactionFailed(LedgerProblem):
     """A transaction was mined and failed; nothing of it was registered."""
 

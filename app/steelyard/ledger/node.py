@@ -59,16 +59,15 @@ class Node:
         receipt = await self._record(method, transaction_hash)
         if receipt is None:
             return None
-        try:
-            return Mined(
-                transaction_hash=receipt["transactionHash"],
-                block_number=from_quantity(receipt["blockNumber"]),
-                succeeded=from_quantity(receipt["status"]) == 1,
-                contract_address=receipt["contractAddress"],
-                logs=tuple(receipt["logs"]),
-            )
-        except (KeyError, ValueError, TypeError):
-            raise self._nonsense(method) from None
+        mined = _mined(receipt)
+        if mined is None:
+            raise self._nonsense(method)
+        return mined
+
+    async def mined_many(self, hashes: Sequence[str]) -> list[Mined | None]:
+        """The receipts of transactions in one exchange; None for one in no block, or nonsense."""
+        receipts = await self._records("eth_getTransactionReceipt", [[one] for one in hashes])
+        return [None if receipt is None else _mined(receipt) for receipt in receipts]
 
     async def block(self, number: int) -> dict[str, Json] | None:
         """A block with its transactions, or None beyond the head."""
@@ -186,3 +185,17 @@ class Node:
 
     def _nonsense(self, method: str) -> NodeUnavailable:
         return NodeUnavailable(f"The node {self._name} answered {method} with nonsense")
+
+
+def _mined(receipt: dict[str, Json]) -> Mined | None:
+    """A receipt as the node gave it; None for one without its members."""
+    try:
+        return Mined(
+            transaction_hash=receipt["transactionHash"],
+            block_number=from_quantity(receipt["blockNumber"]),
+            succeeded=from_quantity(receipt["status"]) == 1,
+            contract_address=receipt["contractAddress"],
+            logs=tuple(receipt["logs"]),
+        )
+    except (KeyError, ValueError, TypeError):
+        return None

@@ -24,6 +24,7 @@ from steelyard.ledger.protocol import (
     SigningKey,
 )
 from steelyard.ledger.reading import Reader
+from steelyard.ledger.receipts import Receipts
 from steelyard.ledger.registration import Registrar
 from steelyard.ledger.sender import Order, Sender
 from steelyard.ledger.settings import LedgerSettings
@@ -46,10 +47,12 @@ class QuorumLedger:
         self._session = session
         self._settings = settings
         self._senders: dict[tuple[str, ...], Sender] = {}
+        self._receipts: dict[str, Receipts] = {}
 
     async def close(self) -> None:
         """Let transactions that are being handed to a node come to their end."""
         await asyncio.gather(*(sender.close() for sender in self._senders.values()))
+        await asyncio.gather(*(receipts.close() for receipts in self._receipts.values()))
 
     async def deploy(self, key: SigningKey, node: NodeRef, parties: Sequence[str]) -> Deployment:
         """Deploy a station contract privately to `node` and `parties`; its owner is `key`."""
@@ -174,7 +177,11 @@ class QuorumLedger:
         place = (address, ref.rpc_url, ref.tessera_url, ref.tessera_key)
         sender = self._senders.get(place)
         if sender is None:
-            sender = Sender(address, ref, self._node(ref), self._tessera(ref), self._settings)
+            node = self._node(ref)
+            receipts = self._receipts.setdefault(
+                ref.rpc_url, Receipts(node, self._settings.poll_seconds)
+            )
+            sender = Sender(address, ref, node, receipts, self._tessera(ref), self._settings)
             self._senders[place] = sender
         return sender
 

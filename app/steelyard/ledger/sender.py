@@ -17,6 +17,7 @@ from steelyard.ledger.jsonrpc import NodeError, NodeUnreached
 from steelyard.ledger.node import Mined, Node
 from steelyard.ledger.nonces import Nonces, Outgoing
 from steelyard.ledger.protocol import NodeRef, SigningKey
+from steelyard.ledger.receipts import Receipts
 from steelyard.ledger.refusals import Verdict, judge, problem_of
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.ledger.signer import PrivateTransaction, sign
@@ -52,11 +53,18 @@ class Sender:
     """One key's transactions at one node. No state of it needs to survive the process."""
 
     def __init__(
-        self, address: str, ref: NodeRef, node: Node, tessera: Tessera, settings: LedgerSettings
+        self,
+        address: str,
+        ref: NodeRef,
+        node: Node,
+        receipts: Receipts,
+        tessera: Tessera,
+        settings: LedgerSettings,
     ) -> None:
         self._address = address
         self._ref = ref
         self._node = node
+        self._receipts = receipts
         self._tessera = tessera
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.max_in_flight)
@@ -158,7 +166,7 @@ class Sender:
             except NodeUnavailable:
                 if monotonic() >= until:
                     raise
-            await asyncio.sleep(self._settings.poll_longest)
+            await asyncio.sleep(self._settings.poll_seconds)
 
     async def _give(self, outgoing: Outgoing) -> bool:
         """Send once. True: taken. False: the nonce belongs to another transaction.
@@ -196,31 +204,20 @@ class Sender:
     async def _wait_for_block(self, key: SigningKey, sent: Outgoing) -> Mined | None:
         """The receipt, or None when another transaction has certainly used the nonce."""
         settings = self._settings
-        started = monotonic()
-        look_after = started + settings.stall_after
-        pause = settings.poll_first
-        while True:
-            await asyncio.sleep(pause)
-            mined = await self._mined(sent)
-            if mined is not None:
-                self.nonces.mined(sent.nonce)
-                return mined
-            if monotonic() >= started + settings.confirm_timeout:
-                raise TransactionPending(
-                    f"The transaction {sent.hash} is in no block after "
-                    f"{settings.confirm_timeout:g} s"
-                )
-            if monotonic() >= look_after:
-                look_after = monotonic() + settings.stall_after
+        until = monotonic() + settings.confirm_timeout
+        try:
+            while (left := until - monotonic()) > 0:
+                mined = await self._receipts.wait(sent.hash, min(settings.stall_after, left))
+                if mined is not None:
+                    self.nonces.mined(sent.nonce)
+                    return mined
                 if not await self._uninterrupted(self._look_after(key, sent)):
                     return None
-            pause = min(pause * 1.5, settings.poll_longest)
-
-    async def _mined(self, sent: Outgoing) -> Mined | None:
-        try:
-            return await self._node.mined(sent.hash)
-        except NodeUnavailable:
-            return None  # the node has the transaction; it will tell when it is back
+        finally:
+            self._receipts.forget(sent.hash)
+        raise TransactionPending(
+            f"The transaction {sent.hash} is in no block after {settings.confirm_timeout:g} s"
+        )
 
     async def _look_after(self, key: SigningKey, sent: Outgoing) -> bool:
         """See that a transaction which no block takes can be mined. False: it never will."""

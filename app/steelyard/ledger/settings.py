@@ -33,11 +33,10 @@ class LedgerSettings(Section):
     confirm_timeout: Seconds = Field(
         60.0, description="Seconds to wait for a transaction's block before the caller is told."
     )
-    poll_first: Seconds = Field(
-        0.02, description="Seconds before a receipt is asked for the first time."
-    )
-    poll_longest: Seconds = Field(
-        0.25, description="The longest pause in seconds between two looks for a receipt."
+    poll_seconds: Seconds = Field(
+        0.05,
+        description="Seconds between two looks at a node's head while transactions wait for their "
+        "blocks there.",
     )
     stall_after: Seconds = Field(
         6.0,
@@ -54,8 +53,22 @@ class LedgerSettings(Section):
         2_500_000, gt=0, le=500_000_000, description="Gas offered for each ticket of it, besides."
     )
     max_batch: int = Field(
-        100, gt=0, le=200, description="Tickets in one private transaction at most."
+        200, gt=0, le=200, description="Tickets in one private transaction at most."
     )
     max_in_flight: int = Field(
         32, gt=0, le=256, description="Transactions of one key that wait for a block at most."
+    )
+    gather_seconds: float = Field(
+        0.05,
+        ge=0,
+        le=10,
+        description="Seconds that a ticket waits for company in its transaction while others of "
+        "its station are under way; a ticket that finds none goes at once.",
+    )
+    gather_tickets: int = Field(
+        5_000,
+        gt=0,
+        le=1_000_000,
+        description="Tickets of one station that may wait for a transaction; above it requests "
+        "are refused until some have gone.",
     )

@@ -11,6 +11,7 @@ from steelyard import __version__
 from steelyard.identity.authenticator import Authenticator
 from steelyard.identity.settings import IdentitySettings
 from steelyard.identity.tokens import TokenVerifier
+from steelyard.ledger.gathering import Gatherer
 from steelyard.ledger.protocol import Ledger
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.settings import LedgerSettings
@@ -19,6 +20,7 @@ from steelyard.store.schema import require_schema
 from steelyard.store.settings import StoreSettings, VaultSettings
 from steelyard.store.vault import Vault
 from steelyard.tickets.directory import Directory
+from steelyard.tickets.load import show_load
 from steelyard.tickets.nodes import CustomersNodes
 from steelyard.tickets.search import TicketSearch
 from steelyard.tickets.service import TicketService
@@ -55,11 +57,14 @@ def build(
     vault: Vault,
     verifier: TokenVerifier,
     ledger: Ledger,
+    ledger_settings: LedgerSettings,
 ) -> web.Application:
     """The application over parts that are made already, as a test makes them."""
     search = TicketSearch(ledger, settings.search_limits)
-    service = TicketService(Directory(database, vault), ledger, search)
+    gatherer = Gatherer(ledger, ledger_settings)
+    service = TicketService(Directory(database, vault), ledger, gatherer, search)
     metrics = HttpMetrics()
+    show_load(gatherer, metrics.registry)
     watch = NodeWatch(
         CustomersNodes(database, vault), ledger, metrics.registry, pause=settings.node_watch_seconds
     )
@@ -82,8 +87,13 @@ def build(
         yield
         await database.dispose()
 
+    async def close_gatherer(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await gatherer.close()
+
     app.cleanup_ctx.append(close_database)
     app.cleanup_ctx.append(watch.running)
+    app.cleanup_ctx.append(close_gatherer)
     return app
 
 
@@ -100,6 +110,6 @@ def build_from(configuration: Configuration) -> web.Application:
         await ledger.close()
         await session.close()
 
-    app = build(configuration.tickets, database, vault, verifier, ledger)
+    app = build(configuration.tickets, database, vault, verifier, ledger, configuration.ledger)
     app.cleanup_ctx.insert(0, close_ledger)  # closed last: the watch asks until it is ended
     return app

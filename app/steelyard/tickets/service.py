@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from steelyard.errors import Problem
+from steelyard.ledger.gathering import Gatherer
 from steelyard.ledger.protocol import Ledger, Proof, Registration
 from steelyard.ticket import Receipt, Ticket, TicketFilter
 from steelyard.tickets.cursor import Place
@@ -26,9 +27,12 @@ class TicketProofFound:
 class TicketService:
     """What the views call. Its problems are those of the tickets and ledger rooms."""
 
-    def __init__(self, directory: Directory, ledger: Ledger, search: TicketSearch) -> None:
+    def __init__(
+        self, directory: Directory, ledger: Ledger, gatherer: Gatherer, search: TicketSearch
+    ) -> None:
         self._directory = directory
         self._ledger = ledger
+        self._gatherer = gatherer
         self._search = search
 
     async def register(self, station_id: str, tickets: Sequence[Ticket]) -> list[Registration]:
@@ -41,7 +45,9 @@ class TicketService:
         accepted = [
             ticket for ticket, refusal in zip(tickets, refusals, strict=True) if refusal is None
         ]
-        registered = iter(await self._ledger.register(access.writer, accepted) if accepted else [])
+        registered = iter(
+            await self._gatherer.register(access.writer, accepted) if accepted else []
+        )
         return [
             Registration(ticket.id, refusal=refusal) if refusal else next(registered)
             for ticket, refusal in zip(tickets, refusals, strict=True)

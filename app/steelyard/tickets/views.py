@@ -9,6 +9,7 @@ from aiohttp import web
 from steelyard.errors import Problem
 from steelyard.identity.principal import Principal
 from steelyard.ledger.errors import (
+    LedgerBusy,
     NodeUnavailable,
     PrivacyManagerUnavailable,
     TicketConflict,
@@ -222,7 +223,7 @@ def endpoints(views: TicketViews) -> list[Endpoint]:
 
 
 def _station_endpoints(views: TicketViews) -> list[Endpoint]:
-    problems = (*_NODES, TransactionPending, TicketInconsistent, StationInactive)
+    problems = (*_NODES, LedgerBusy, TransactionPending, TicketInconsistent, StationInactive)
     return [
         Endpoint(
             method="POST",
