@@ -1,12 +1,13 @@
 """The contract's words: every ticket survives them, and nothing else passes for one."""
 
+import contextlib
 import json
 from importlib import resources
 
 import pytest
 from builders import drawn_tickets, ticket, tickets
 from eth_abi import abi as eth_abi
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from steelyard.ledger import contract
@@ -18,6 +19,7 @@ from steelyard.ledger.errors import (
     TicketInconsistent,
     TransactionFailed,
 )
+from steelyard.ledger.packing import pack
 from steelyard.ticket import MAX_TIMESTAMP_MS, TicketFilter, check_vehicle
 
 # Some that the contract takes and the input rule refuses: of no width, turning text, at the ends.
@@ -87,6 +89,37 @@ def test_a_ticket_survives_its_words(one):
 def test_a_registration_survives_its_payload(some):
     """What a transaction's payload registers can be read back, in order."""
     assert contract.decode_registration(contract.encode_registration(some)) == tuple(some)
+
+
+def in_form(name: str, some) -> bytes:
+    """A registering payload in one of the contract's three forms."""
+    words = [contract.ticket_words(one) for one in some]
+    function = station_tickets().functions[name]
+    if name == "registerPacked":
+        return function.encode(pack(some))
+    return function.encode(words[0] if name == "register" else words)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(drawn_tickets(), min_size=1, max_size=4))
+def test_every_form_of_a_registration_is_read(some):
+    """Who registers without our codec is proved like the platform."""
+    for name in ("register", "registerMany", "registerPacked"):
+        held = some[:1] if name == "register" else some
+        assert contract.decode_registration(in_form(name, held)) == tuple(held)
+
+
+@pytest.mark.parametrize("name", ["register", "registerMany", "registerPacked"])
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_form_has_two_spellings(name, data):
+    """An altered byte, or one more, gives other tickets or a ValueError, in each form."""
+    some = tickets(1 if name == "register" else 2)
+    payload = bytearray(in_form(name, some))
+    payload[data.draw(st.integers(0, len(payload) - 1))] ^= data.draw(st.integers(1, 255))
+    for changed in (bytes(payload), in_form(name, some) + b"\0"):
+        with contextlib.suppress(ValueError):
+            assert contract.decode_registration(changed) != tuple(some)
 
 
 @settings(max_examples=300)
