@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from smartbox_kit import START_MS, expected_ticket, plan, until
@@ -118,6 +118,7 @@ statuses = st.sampled_from([200, 201, 302, 400, 401, 403, 409, 422, 429, 500, 50
 answers = st.tuples(statuses, headers, bodies)
 
 
+@settings(deadline=None)
 @given(token=st.just(GOOD_TOKEN) | answers, batch=answers)
 @example(token=GOOD_TOKEN, batch=(503, {"Retry-After": NINES}, b""))
 @example(token=(503, {"Retry-After": "9" * 5000}, b""), batch=(200, {}, b""))
