@@ -16,16 +16,18 @@ from typing import Self
 import aiohttp
 from platform_process import Platform as PlatformProcess
 
+from steelyard.smartbox.batches import Limits
 from steelyard.smartbox.emission import TicketBuilder
 from steelyard.smartbox.errors import PlatformProblem
 from steelyard.smartbox.models import Sample
 from steelyard.smartbox.outbox import Waiting
+from steelyard.smartbox.pace import Backoff
 from steelyard.smartbox.platform import Platform
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.settings import CellSettings, WeighbridgeSettings
 from steelyard.smartbox.station import Station
 from steelyard.smartbox.status import Status
-from steelyard.smartbox.uplink import Backoff, Uplink
+from steelyard.smartbox.uplink import Uplink
 from steelyard.ticket import CellWeight, Receipt, Ticket
 
 STATION = "station-1"
@@ -34,6 +36,7 @@ SCALES = {"wb-1": "WB01", "wb-2": "WB02"}
 SENDERS = 4
 WEIGHING_SECONDS = 0.15
 BATCH = 25
+IN_FLIGHT = 4
 REPEAT_SECONDS = 0.5
 MINUTE_MS = 60_000
 
@@ -175,9 +178,9 @@ class WeighingStation:
             recorder,
             self._client,
             self.status,
-            batch_size=BATCH,
-            batch_bytes=262_144,
-            batch_age=0.0,
+            Limits(
+                batch_size=BATCH, batch_bytes=262_144, batch_age=0.0, batches_in_flight=IN_FLIGHT
+            ),
             backoff=Backoff(0.2, 2.0, random.random),
         )
         restart = await recorder.run(recorder.storage.outbox.count_start)

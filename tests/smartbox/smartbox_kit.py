@@ -195,7 +195,10 @@ class Fault:
 
 
 class FakePlatform:
-    """Both APIs on one HTTPS port. Registers each id once; counts what it was asked."""
+    """Both APIs on one HTTPS port. Registers each id once; counts what it was asked.
+
+    While `gate` is closed, batches are under way and not looked at.
+    """
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -212,6 +215,9 @@ class FakePlatform:
         self.token_requests = 0
         self.token_lifetime = 300
         self.known_twice = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.under_way = 0
         self.sockets: set[Any] = set()
 
     async def start(self, port: int = 0) -> None:
@@ -259,6 +265,14 @@ class FakePlatform:
         return web.Response(status=fault.status, body=fault.body, headers=fault.headers)
 
     async def _batch(self, request: web.Request) -> web.StreamResponse:
+        self.under_way += 1
+        try:
+            await self.gate.wait()
+            return await self._look_at_batch(request)
+        finally:
+            self.under_way -= 1
+
+    async def _look_at_batch(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             return web.json_response({"title": "Unauthorized"}, status=401)
         fault = self.faults.popleft() if self.faults else None

@@ -9,20 +9,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from smartbox_kit import START_MS, expected_ticket, plan, until
 
 from steelyard.smartbox.answers import Answers
+from steelyard.smartbox.batches import Limits
 from steelyard.smartbox.errors import PlatformProblem, StorageUnavailable
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.outbox import Outbox, Waiting
+from steelyard.smartbox.pace import Backoff
 from steelyard.smartbox.platform import MAX_RETRY_AFTER_SECONDS, MAX_TOKEN_SECONDS, Platform
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.status import Status
-from steelyard.smartbox.uplink import Backoff, Uplink
+from steelyard.smartbox.uplink import Uplink
 from steelyard.ticket import Receipt
 
 HASH = "0x" + "ab" * 32
@@ -118,6 +120,7 @@ statuses = st.sampled_from([200, 201, 302, 400, 401, 403, 409, 422, 429, 500, 50
 answers = st.tuples(statuses, headers, bodies)
 
 
+@settings(deadline=None)
 @given(token=st.just(GOOD_TOKEN) | answers, batch=answers)
 @example(token=GOOD_TOKEN, batch=(503, {"Retry-After": NINES}, b""))
 @example(token=(503, {"Retry-After": "9" * 5000}, b""), batch=(200, {}, b""))
@@ -223,9 +226,7 @@ async def test_no_exception_but_the_storage_s_ends_the_uplink(tmp_path: Path) ->
             recorder,
             registrar,
             status,
-            batch_size=1,
-            batch_bytes=9999,
-            batch_age=0.0,
+            Limits(batch_size=1, batch_bytes=9999, batch_age=0.0, batches_in_flight=4),
             backoff=Backoff(1.0, 8.0, lambda: 1.0),
             sleep=sleep,
         )

@@ -4,121 +4,33 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smartbox_kit import CLIENT_ID, SECRET, FakePlatform, Fault, Stage, expected_ticket, plan, until
+from smartbox_kit import Fault, Stage, expected_ticket, plan, until
+from uplink_kit import Desk, registered
 
 from steelyard.errors import ConfigurationError
 from steelyard.smartbox.answers import read_answers
-from steelyard.smartbox.errors import PlatformProblem
+from steelyard.smartbox.errors import PlatformProblem, PlatformUnreached
 from steelyard.smartbox.models import Joined, Moment, Sample
-from steelyard.smartbox.platform import Platform, make_tls_context
-from steelyard.smartbox.recorder import Recorder, Storage
-from steelyard.smartbox.status import Status
-from steelyard.smartbox.uplink import Backoff, Uplink
-
-
-class Link:
-    """An uplink over a real storage and a real HTTPS client; its sleeps are noted, and short."""
-
-    def __init__(self, recorder: Recorder, url: str, ca_file: Path, **changes: Any) -> None:
-        self.recorder = recorder
-        self.status = Status(lambda: 0)
-        self.sleeps: list[float] = []
-        self.now = 0.0
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=make_tls_context(ca_file)),
-            timeout=aiohttp.ClientTimeout(total=5),
-        )
-        values = {"client_secret": SECRET, "clock": lambda: self.now}
-        if "client_secret" in changes:
-            values["client_secret"] = changes.pop("client_secret")
-        platform = Platform(
-            self._session,
-            **({"management_url": url, "tickets_url": url, "client_id": CLIENT_ID} | values),
-        )
-        limits = {"batch_size": 100, "batch_bytes": 262_144, "batch_age": 0.0} | changes
-        self.uplink = Uplink(
-            recorder,
-            platform,
-            self.status,
-            backoff=Backoff(1.0, 8.0, lambda: 1.0),
-            sleep=self._sleep,
-            **limits,
-        )
-        self._task = asyncio.create_task(self.uplink.run())
-
-    async def _sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        await asyncio.sleep(0.001)
-
-    def counts(self) -> dict[str, int]:
-        return self.recorder._executor.submit(self.recorder.storage.outbox.counts).result()
-
-    async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._session.close()
-
-
-class Desk:
-    """Queues tickets and opens links."""
-
-    def __init__(self, recorder: Recorder, platform: FakePlatform, stage: Stage) -> None:
-        self.recorder = recorder
-        self.platform = platform
-        self.stage = stage
-        self.links: list[Link] = []
-
-    async def queue(self, count: int) -> list[str]:
-        """Record tickets; their ids."""
-        given = []
-        for weighing in plan(count):
-            moment = Moment(weighing.bridge, weighing.time)
-            samples = (Sample("C", weighing.time, weighing.time, 1),)
-            joined = Joined(moment, samples)
-            given.append(
-                await self.recorder.run(
-                    self.recorder.storage.record, joined, expected_ticket(weighing)
-                )
-            )
-        return given
-
-    def link(self, **changes: Any) -> Link:
-        authority = changes.pop("ca_file", self.stage.https.certificate_path)
-        self.links.append(Link(self.recorder, self.platform.url, authority, **changes))
-        return self.links[-1]
-
-
-@pytest.fixture
-async def desk(stage: Stage, platform: FakePlatform, tmp_path: Path) -> AsyncIterator[Desk]:
-    recorder = await Recorder.open(lambda: Storage.open(tmp_path, "station-1"))
-    one = Desk(recorder, platform, stage)
-    yield one
-    for link in one.links:
-        await link.close()
-    await recorder.close()
-
-
-async def registered(link: Link, count: int) -> None:
-    """Wait until the outbox has so many receipts."""
-    await until(lambda: link.counts()["registered"] == count)
+from steelyard.smartbox.outbox import Waiting
+from steelyard.smartbox.pace import Backoff
+from steelyard.smartbox.platform import make_tls_context
 
 
 async def test_a_backlog_goes_in_batches_of_a_hundred(desk: Desk) -> None:
-    """A week offline is a few requests; each ticket once, in order, with the platform's receipt."""
+    """A week offline is a few requests; each ticket once, with the platform's receipt."""
     ids = await desk.queue(250)
     link = desk.link()
     await registered(link, 250)
-    assert [len(batch) for batch in desk.platform.batches] == [100, 100, 50]
-    assert [one for batch in desk.platform.batches for one in batch] == ids
+    assert sorted(desk.platform.batches) == [ids[:100], ids[100:200], ids[200:]]
     outbox = desk.recorder.storage.outbox
     receipts = await desk.recorder.run(lambda: list(outbox.receipts()))
     assert {r.ticket_id: (r.transaction_hash, r.block_number) for r in receipts} == (
@@ -131,7 +43,6 @@ async def test_a_backlog_goes_in_batches_of_a_hundred(desk: Desk) -> None:
 async def test_a_single_ticket_goes_at_once(desk: Desk) -> None:
     """It does not wait for company."""
     link = desk.link()
-    await until(lambda: link.uplink._waiting is not None)
     (ticket_id,) = await desk.queue(1)
     link.uplink.wake()
     await registered(link, 1)
@@ -202,7 +113,7 @@ async def test_the_pauses_double_up_to_a_limit(desk: Desk) -> None:
     await registered(link, 1)
     assert link.sleeps == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
     await until(lambda: link.status.alarms() == {})
-    assert link.uplink._backoff.pause() == 1.0
+    assert link.uplink._pace._backoff.pause() == 1.0
 
 
 async def test_a_platform_that_was_never_there_is_waited_for(desk: Desk) -> None:
@@ -216,6 +127,73 @@ async def test_a_platform_that_was_never_there_is_waited_for(desk: Desk) -> None
     await desk.platform.start(port)
     await registered(link, 2)
     await until(lambda: link.status.alarms() == {})
+
+
+async def test_several_batches_are_under_way_at_once(desk: Desk) -> None:
+    """As many requests as are set, with one token, and every ticket once."""
+    ids = await desk.queue(50)
+    desk.platform.gate.clear()
+    link = desk.link(batch_size=5, batches_in_flight=6)
+    await until(lambda: desk.platform.under_way == 6)
+    assert desk.platform.token_requests == 1
+    desk.platform.gate.set()
+    await registered(link, 50)
+    assert sorted(one for batch in desk.platform.batches for one in batch) == sorted(ids)
+    assert desk.platform.token_requests == 1
+    assert desk.platform.known_twice == 0
+
+
+async def test_a_token_that_is_unknown_to_many_is_renewed_once(desk: Desk) -> None:
+    """Several batches hear 401 at once: one new token, and none of them fails."""
+    await desk.queue(30)
+    desk.platform.gate.clear()
+    link = desk.link(batch_size=5, batches_in_flight=6)
+    await until(lambda: desk.platform.under_way == 6)
+    desk.platform.tokens.clear()
+    desk.platform.gate.set()
+    await registered(link, 30)
+    assert desk.platform.token_requests == 2
+    assert link.sleeps == []
+
+
+async def test_a_token_that_nobody_gets_is_one_failure(desk: Desk) -> None:
+    """The management API is asked once, and all wait once."""
+    await desk.queue(30)
+    desk.platform.token_faults.append(Fault(503, headers={"Retry-After": "5"}))
+    link = desk.link(batch_size=5, batches_in_flight=6)
+    await registered(link, 30)
+    assert desk.platform.token_requests == 2
+    assert {*link.sleeps} == {5.0}
+
+
+async def test_a_cut_connection_is_a_push_back_and_none_at_all_is_not(desk: Desk) -> None:
+    """Nor is a network that swallows everything: there the connection's own time limit ends it."""
+    ticket = Waiting("a", "{}")
+    desk.platform.faults.append(Fault())
+    link = desk.link()
+    with pytest.raises(PlatformProblem) as cut:
+        await link.platform.register([ticket])
+    assert not isinstance(cut.value, PlatformUnreached)
+    await desk.platform.stop()
+    with pytest.raises(PlatformUnreached):
+        await link.platform.register([ticket])
+    async with silent_server(desk.platform.port):
+        with pytest.raises(PlatformUnreached, match="ConnectionTimeoutError"):
+            await desk.link(timeout=0.8).platform.register([ticket])
+
+
+@asynccontextmanager
+async def silent_server(port: int) -> AsyncIterator[None]:
+    """Takes connections, and never says a word."""
+    ended = asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await ended.wait()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", port):
+        yield
+        ended.set()
 
 
 async def test_an_unknown_token_is_renewed_once(desk: Desk) -> None:
@@ -317,7 +295,7 @@ async def test_one_bad_ticket_does_not_spoil_its_batch(desk: Desk) -> None:
     link = desk.link()
     await registered(link, 99)
     await until(lambda: link.counts()["refused"] == 1)
-    assert list(desk.platform.tickets) == [one for one in ids if one != ids[37]]
+    assert sorted(desk.platform.tickets) == sorted({*ids} - {ids[37]})
     assert len(desk.platform.batches) < 30
 
 

@@ -97,6 +97,13 @@ class PlatformProblem(Problem):
         self.retry_after = retry_after
 
 
+class PlatformUnreached(PlatformProblem):
+    """There was no connection, so the platform has not seen the request."""
+
+    slug = "platform-unreached"
+    title = "The platform could not be reached"
+
+
 class BatchRefused(PlatformProblem):
     """The platform refused a whole batch for what stands in it; `problem` is its answer."""
 

@@ -211,12 +211,18 @@ class Outbox:
         names = ("weighbridge", "time", "reason", "detail")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def waiting(self, limit: int) -> list[Waiting]:
-        """The oldest tickets that the platform has not answered for."""
+    def waiting(self, limit: int, *, without: Sequence[str] = ()) -> list[Waiting]:
+        """The oldest tickets that the platform has not answered for, and that are not `without`.
+
+        It reads no more than these and those, however many wait. (Left to itself, SQLite takes the
+        index of the states, and then sorts all that wait.)
+        """
         rows = self._rows(
-            "SELECT id, body FROM tickets WHERE state IN ('queued', 'sending') "
+            "SELECT id, body FROM tickets INDEXED BY tickets_waiting "
+            "WHERE state IN ('queued', 'sending') "
+            "AND id NOT IN (SELECT value FROM json_each(?)) "
             "ORDER BY sequence LIMIT ?",
-            (limit,),
+            (json.dumps(list(without)), limit),
         )
         return [Waiting(*row) for row in rows]
 

@@ -15,14 +15,14 @@ import aiohttp
 
 from steelyard.errors import ConfigurationError
 from steelyard.json_text import read_json
+from steelyard.smartbox.access_token import AccessToken
 from steelyard.smartbox.answers import TRANSIENT, Answers, read_answers, read_problem
-from steelyard.smartbox.errors import BatchRefused, PlatformProblem
+from steelyard.smartbox.errors import BatchRefused, PlatformProblem, PlatformUnreached
 from steelyard.smartbox.outbox import Waiting
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_RETRY_AFTER_SECONDS = 3600.0
 MAX_TOKEN_SECONDS = 86_400
-TOKEN_MARGIN_SECONDS = 30.0
 MAX_TITLE_LENGTH = 200
 MAX_DELAY_DIGITS = 9
 _DELAY = re.compile(r"0*(\d+)", re.ASCII)
@@ -43,10 +43,19 @@ def make_tls_context(ca_file: Path) -> ssl.SSLContext:
     return context
 
 
+def make_timeout(seconds: float) -> aiohttp.ClientTimeout:
+    """The time limit of one request; a quarter of it is for the connection.
+
+    A network that swallows everything is told from a platform that is too busy to answer so.
+    """
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=seconds / 4)
+
+
 class Platform:
     """The management API's token endpoint and the tickets API's batch endpoint.
 
-    `clock` is a monotonic clock in seconds: a token's age does not depend on the wall clock.
+    Any number of batches may be sent side by side. `clock` is a monotonic clock in seconds: a
+    token's age does not depend on the wall clock.
     """
 
     def __init__(
@@ -63,9 +72,7 @@ class Platform:
         self._token_url = f"{management_url}/oauth2/token"
         self._batch_url = f"{tickets_url}/v1/tickets/batch"
         self._credentials = _basic_auth(client_id, client_secret)
-        self._clock = clock
-        self._token = ""
-        self._renew_at = 0.0
+        self._token = AccessToken(self._fetch_token, clock)
 
     async def register(self, tickets: Sequence[Waiting]) -> Answers:
         """Send one batch; safe to repeat, for the tickets' ids make it idempotent.
@@ -74,15 +81,16 @@ class Platform:
         may take it later.
         """
         body = b'{"tickets":[' + b",".join(t.body.encode() for t in tickets) + b"]}"
-        token = await self._access_token()
+        token = await self._token.get()
         status, headers, answer = await self._post_batch(body, token)
         if status == 401:
-            self._forget(token)
-            status, headers, answer = await self._post_batch(body, await self._access_token())
+            self._token.forget(token)
+            token = await self._token.get()
+            status, headers, answer = await self._post_batch(body, token)
         if status == 200:
             return read_answers(answer, [ticket.id for ticket in tickets])
         if status == 401:
-            self._token = ""
+            self._token.forget(token)
         problem = read_problem(answer, status)
         title = str(problem.get("title", ""))[:MAX_TITLE_LENGTH]
         detail = f"the tickets API answers {status}: {title}"
@@ -94,9 +102,7 @@ class Platform:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         return await self._post(self._batch_url, headers, body)
 
-    async def _access_token(self) -> str:
-        if self._token and self._clock() < self._renew_at:
-            return self._token
+    async def _fetch_token(self) -> tuple[str, float]:
         headers = {
             "Authorization": self._credentials,
             "Content-Type": "application/x-www-form-urlencoded",
@@ -108,13 +114,7 @@ class Platform:
                 f"the management API gives no token: it answers {status}",
                 retry_after=_retry_after(answer_headers, status),
             )
-        self._token, lifetime = _read_token(answer)
-        self._renew_at = self._clock() + lifetime - min(TOKEN_MARGIN_SECONDS, lifetime / 2)
-        return self._token
-
-    def _forget(self, token: str) -> None:
-        if self._token == token:
-            self._token = ""
+        return _read_token(answer)
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
         try:
@@ -123,6 +123,8 @@ class Platform:
             ) as response:
                 answer = await _read_limited(response)
                 return response.status, response.headers, answer
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise PlatformUnreached(f"{url}: {type(error).__name__}: {error}") from None
         except TimeoutError:
             raise PlatformProblem(f"{url}: no answer in time") from None
         except (aiohttp.ClientError, OSError) as error:

@@ -17,17 +17,19 @@ from steelyard.coap.credentials import Credentials
 from steelyard.coap.server import CoapServer, create_coap_server
 from steelyard.errors import ConfigurationError
 from steelyard.secret_files import read_secret_line
+from steelyard.smartbox.batches import Limits
 from steelyard.smartbox.emission import TicketBuilder
 from steelyard.smartbox.errors import StorageUnavailable
+from steelyard.smartbox.pace import Backoff
 from steelyard.smartbox.page import StatusPage
-from steelyard.smartbox.platform import Platform, make_tls_context
+from steelyard.smartbox.platform import Platform, make_timeout, make_tls_context
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.replay import Replay
 from steelyard.smartbox.resource import WEIGHT_PATH, make_site, transport_counters
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.station import Station
 from steelyard.smartbox.status import Status
-from steelyard.smartbox.uplink import Backoff, Uplink
+from steelyard.smartbox.uplink import Uplink
 
 log = get_logger(__name__)
 
@@ -135,7 +137,7 @@ class SmartBox:
     async def _uplink(self, recorder: Recorder, status: Status) -> AsyncIterator[Uplink]:
         settings = self._settings
         connector = aiohttp.TCPConnector(ssl=self._tls)
-        timeout = aiohttp.ClientTimeout(total=settings.request_timeout_seconds)
+        timeout = make_timeout(settings.request_timeout_seconds)
         # The platform sets no cookies; whoever poses as it should have no parser to play with.
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(
@@ -152,9 +154,12 @@ class SmartBox:
                 recorder,
                 platform,
                 status,
-                batch_size=settings.batch_size,
-                batch_bytes=settings.batch_bytes,
-                batch_age=settings.batch_age_seconds,
+                Limits(
+                    batch_size=settings.batch_size,
+                    batch_bytes=settings.batch_bytes,
+                    batch_age=settings.batch_age_seconds,
+                    batches_in_flight=settings.batches_in_flight,
+                ),
                 backoff=Backoff(
                     settings.backoff_seconds,
                     settings.backoff_limit_seconds,

@@ -107,6 +107,13 @@ class SmartBoxSettings(Section):
     batch_bytes: int = Field(
         default=262_144, ge=4096, description="Bytes of tickets in one request, most."
     )
+    batches_in_flight: int = Field(
+        default=16,
+        ge=1,
+        le=32,
+        description="Requests with tickets at the same time, most; fewer while the platform pushes "
+        "back.",
+    )
     batch_age_seconds: float = Field(
         default=0.0,
         ge=0,

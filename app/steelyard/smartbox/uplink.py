@@ -8,8 +8,15 @@ from typing import Protocol
 from structlog import get_logger
 
 from steelyard.smartbox.answers import Answers
-from steelyard.smartbox.errors import BatchRefused, PlatformProblem, StorageUnavailable
+from steelyard.smartbox.batches import Batch, Batches, Limits
+from steelyard.smartbox.errors import (
+    BatchRefused,
+    PlatformProblem,
+    PlatformUnreached,
+    StorageUnavailable,
+)
 from steelyard.smartbox.outbox import Waiting
+from steelyard.smartbox.pace import Backoff, Pace
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.status import Status
 
@@ -21,35 +28,15 @@ LOOK_SECONDS = 30.0
 
 
 class Registrar(Protocol):
-    """Who takes the batches: the platform."""
+    """Who takes the batches, several side by side: the platform."""
 
     async def register(self, tickets: Sequence[Waiting]) -> Answers:
         """See `Platform.register`."""
         ...
 
 
-class Backoff:
-    """Pauses that double up to a limit, each shortened by chance so that stations spread out."""
-
-    def __init__(self, first: float, limit: float, chance: Callable[[], float]) -> None:
-        self._first = first
-        self._limit = limit
-        self._chance = chance
-        self._next = first
-
-    def pause(self) -> float:
-        """Seconds to wait now: between half and all of the current pause."""
-        current = self._next
-        self._next = min(self._next * 2, self._limit)
-        return current * (0.5 + self._chance() / 2)
-
-    def reset(self) -> None:
-        """Begin with the first pause again."""
-        self._next = self._first
-
-
 class Uplink:
-    """One batch at a time, the oldest tickets first.
+    """Several batches side by side, the oldest tickets first, at one pace for all of them.
 
     A batch that is refused as a whole is halved until the one ticket is found that the platform
     does not take; it is set aside with the reason and the rest goes on.
@@ -60,103 +47,116 @@ class Uplink:
         recorder: Recorder,
         registrar: Registrar,
         status: Status,
+        limits: Limits,
         *,
-        batch_size: int,
-        batch_bytes: int,
-        batch_age: float,
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._recorder = recorder
         self._registrar = registrar
         self._status = status
-        self._batch_size = batch_size
-        self._batch_bytes = batch_bytes
-        self._batch_age = batch_age
-        self._backoff = backoff
+        self._batch_age = limits.batch_age
         self._sleep = sleep
-        self._limit = batch_size
-        self._waiting = asyncio.Event()
+        self._batches = Batches(recorder, limits)
+        self._pace = Pace(limits.batches_in_flight, backoff, sleep)
+        self._changed = asyncio.Event()
+        self._new_ticket = False
 
     def wake(self) -> None:
         """There is a new ticket."""
-        self._waiting.set()
+        self._new_ticket = True
+        self._changed.set()
 
     async def run(self) -> None:
         """Send until cancelled. Raises StorageUnavailable when an answer cannot be stored.
 
-        Nothing that the platform answers ends it: it is an alarm, and tried again later.
+        Nothing that the platform answers ends it: it is an alarm, and tried again later. When it
+        ends, no request is under way any more.
         """
-        while True:
-            self._waiting.clear()
-            batch = await self._next_batch()
-            if not batch:
-                await self._wait_for_ticket()
-                if self._batch_age:
-                    await self._sleep(self._batch_age)
-                continue
-            try:
-                await self._attempt(batch)
-            except PlatformProblem as problem:
-                await self._pause(problem.detail, problem.retry_after or 0.0)
-            except StorageUnavailable:
-                raise
-            except Exception as error:  # noqa: BLE001 - no answer of the platform ends weighing
-                kind = type(error).__name__
-                log.warning("answer not understood", error=kind)
-                await self._pause(f"the platform's answer could not be used: {kind}", 0.0)
-
-    async def _attempt(self, batch: list[Waiting]) -> None:
         try:
-            await self._send(batch)
-        except BatchRefused as problem:
-            await self._narrow(batch, problem)
+            async with asyncio.TaskGroup() as group:
+                await self._dispatch(group)
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
-    async def _pause(self, detail: str, at_least: float) -> None:
-        self._status.count("failed_requests")
-        self._status.raise_alarm(PLATFORM_ALARM, detail)
-        await self._sleep(max(self._backoff.pause(), at_least))
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        """Begin a batch whenever there is one and one more may be under way."""
+        while True:
+            self._changed.clear()
+            self._new_ticket = False
+            if not self._may_begin():
+                await self._changed.wait()
+            elif (batch := await self._batches.next()) is None:
+                await self._wait_for_ticket()
+            elif self._may_begin():  # a failure may have come while the outbox was read
+                self._batches.take(batch)
+                group.create_task(self._carry(batch, self._pace.round))
+
+    def _may_begin(self) -> bool:
+        return self._pace.allows(self._batches.under_way)
 
     async def _wait_for_ticket(self) -> None:
         # `smartbox requeue` writes from another process: look by oneself now and then.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._waiting.wait(), LOOK_SECONDS)
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._changed.wait()
+        if self._new_ticket and self._batch_age:
+            await self._sleep(self._batch_age)
 
-    async def _next_batch(self) -> list[Waiting]:
-        storage = self._recorder.storage
-        tickets = await self._recorder.run(storage.outbox.waiting, self._limit)
-        size = 0
-        batch: list[Waiting] = []
-        for ticket in tickets:
-            size += len(ticket.body.encode()) + 1
-            if batch and size > self._batch_bytes:
-                break
-            batch.append(ticket)
-        return batch
+    async def _carry(self, batch: Batch, began: int) -> None:
+        """One batch from its request to its end, or to the end of the pause after its failure."""
+        try:
+            await self._attempt(batch, began)
+        except PlatformProblem as problem:
+            await self._wait_out(batch, began, problem)
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - no answer of the platform ends weighing
+            await self._wait_out(batch, began, _not_understood(error))
+        finally:
+            self._changed.set()
 
-    async def _send(self, batch: list[Waiting]) -> None:
+    async def _attempt(self, batch: Batch, began: int) -> None:
+        try:
+            answers = await self._send(batch)
+        except BatchRefused as problem:
+            await self._narrow(batch, problem)
+            return
+        self._batches.settle(batch)
+        if answers.later:
+            raise PlatformProblem(f"the platform could not take {len(answers.later)} tickets yet")
+        if self._pace.succeeded(began):
+            self._status.clear_alarm(PLATFORM_ALARM)
+        log.info("tickets registered", count=len(answers.receipts))
+
+    async def _send(self, batch: Batch) -> Answers:
         outbox = self._recorder.storage.outbox
-        await self._recorder.run(outbox.mark_sending, [ticket.id for ticket in batch])
-        answers = await self._registrar.register(batch)
+        await self._recorder.run(outbox.mark_sending, batch.ids)
+        answers = await self._registrar.register(batch.tickets)
         await self._recorder.run(outbox.settle, answers.receipts, answers.refusals)
         self._status.count("receipts", len(answers.receipts))
         if answers.refusals:
             self._note_refused(len(answers.refusals))
-        if answers.later:
-            raise PlatformProblem(f"the platform could not take {len(answers.later)} tickets yet")
-        self._limit = min(self._limit * 2, self._batch_size)
-        self._backoff.reset()
-        self._status.clear_alarm(PLATFORM_ALARM)
-        log.info("tickets registered", count=len(answers.receipts))
+        return answers
 
-    async def _narrow(self, batch: list[Waiting], problem: BatchRefused) -> None:
+    async def _narrow(self, batch: Batch, problem: BatchRefused) -> None:
         self._status.count("refused_batches")
-        if len(batch) > 1:
-            self._limit = max(1, len(batch) // 2)
+        if len(batch.tickets) > 1:
+            self._batches.halve(batch)
             return
         outbox = self._recorder.storage.outbox
-        await self._recorder.run(outbox.settle, (), [(batch[0].id, problem.problem)])
+        await self._recorder.run(outbox.settle, (), [(batch.tickets[0].id, problem.problem)])
+        self._batches.settle(batch)
         self._note_refused(1)
+
+    async def _wait_out(self, batch: Batch, began: int, problem: PlatformProblem) -> None:
+        """Let the failed batch go again, after the pause that the failure brings for all."""
+        self._batches.give_back(batch)
+        self._status.count("failed_requests")
+        self._status.raise_alarm(PLATFORM_ALARM, problem.detail)
+        # Who was not reached has not pushed back: after a week offline all may go at once.
+        pushed_back = not isinstance(problem, PlatformUnreached)
+        await self._pace.failed(began, problem.retry_after or 0.0, pushed_back=pushed_back)
 
     def _note_refused(self, count: int) -> None:
         self._status.count("refusals", count)
@@ -164,3 +164,10 @@ class Uplink:
             REFUSED_ALARM, "the platform refused tickets: see `steelyard smartbox refused`"
         )
         log.error("tickets refused", count=count)
+
+
+def _not_understood(error: Exception) -> PlatformProblem:
+    """Its kind only: what the platform wrote, or a secret, may stand in the rest."""
+    kind = type(error).__name__
+    log.warning("answer not understood", error=kind)
+    return PlatformProblem(f"the platform's answer could not be used: {kind}")
