@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SOME = 30  # tickets before and after a fault
 HOUR_MS = 3_600_000
+WEEK = 4_200  # tickets of a station with two weighbridges
 # Less than the database has: H2 would use the free space in its file for minutes otherwise.
 WRITABLE_BYTES = 65_536
 OTHER_VALIDATORS = ("node-4", "node-5")
@@ -221,6 +222,23 @@ async def test_the_stations_clock_is_stepped_back_by_an_hour(scene: Scene) -> No
             one for one in station.book.made.values() if not one.id.endswith(f"_{one.timestamp}")
         ]
         assert len(moved) > SOME, "the hour's ids were taken, and the next free ones given"
+
+
+async def test_a_station_comes_back_after_a_week(scene: Scene) -> None:
+    """4,200 tickets of two weighbridges go as a SmartBox is delivered to send them."""
+    async with (
+        scene.opened("station offline for a week") as trial,
+        scene.station(offline=True) as station,
+    ):
+        scene.clock.run_fast()
+        await station.weigh_offline(WEEK)
+        scene.clock.right()
+        assert (await station.outbox())["queued"] == WEEK
+        trial.healed()
+        station.connect()
+        await station.acknowledged(WEEK)
+        trial.caught_up = max(station.book.acknowledged_at.values()) - trial.healed_at
+        await trial.count(station)
 
 
 async def _hour_of_weighings(station: WeighingStation) -> None:

@@ -7,7 +7,7 @@ import json
 import random
 import time
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -24,15 +24,15 @@ from steelyard.smartbox.outbox import Waiting
 from steelyard.smartbox.pace import Backoff
 from steelyard.smartbox.platform import Platform
 from steelyard.smartbox.recorder import Recorder, Storage
-from steelyard.smartbox.settings import CellSettings, WeighbridgeSettings
+from steelyard.smartbox.settings import CellSettings, SmartBoxSettings, WeighbridgeSettings
 from steelyard.smartbox.station import Station
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.uplink import Uplink
 from steelyard.ticket import CellWeight, Receipt, Ticket
 
 STATION = "station-1"
-CELLS = ("C1", "C2")
 SCALES = {"wb-1": "WB01", "wb-2": "WB02"}
+CELLS = {"wb-1": ("C1", "C2"), "wb-2": ("C3", "C4")}
 SENDERS = 4
 WEIGHING_SECONDS = 0.15
 BATCH = 25
@@ -40,13 +40,29 @@ IN_FLIGHT = 4
 REPEAT_SECONDS = 0.5
 MINUTE_MS = 60_000
 
-BRIDGE = WeighbridgeSettings(
-    name="wb-1",
-    scale_serial=SCALES["wb-1"],
-    scale_interval_grams=20_000,
-    max_capacity_grams=60_000_000,
-    cells=tuple(CellSettings(serial=serial) for serial in CELLS),
+BRIDGES = {
+    name: WeighbridgeSettings(
+        name=name,
+        scale_serial=scale,
+        scale_interval_grams=20_000,
+        max_capacity_grams=60_000_000,
+        cells=tuple(CellSettings(serial=serial) for serial in CELLS[name]),
+    )
+    for name, scale in SCALES.items()
+}
+# As a SmartBox is delivered, and smaller, so that a short test has many requests.
+DELIVERED = Limits(
+    **{
+        name: SmartBoxSettings.model_fields[field].default
+        for name, field in (
+            ("batch_size", "batch_size"),
+            ("batch_bytes", "batch_bytes"),
+            ("batch_age", "batch_age_seconds"),
+            ("batches_in_flight", "batches_in_flight"),
+        )
+    }
 )
+SMALL = replace(DELIVERED, batch_size=BATCH, batches_in_flight=IN_FLIGHT)
 
 
 class StationClock:
@@ -142,8 +158,12 @@ class WeighingStation:
         process: PlatformProcess,
         credentials: tuple[str, str],
         clock: StationClock,
+        *,
+        offline: bool = False,
     ) -> None:
+        """An `offline` one makes no ticket and sends none before it is told to."""
         self.book = Ledgered()
+        self._offline = offline
         self.status = Status(clock.now)
         self.weighed: list[str] = []
         self._directory = directory
@@ -154,6 +174,7 @@ class WeighingStation:
         self._weighing = True
         self._stack = AsyncExitStack()
         self._flow: list[asyncio.Task[None]] = []
+        self._sending: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
 
     async def __aenter__(self) -> Self:
@@ -178,30 +199,40 @@ class WeighingStation:
             recorder,
             self._client,
             self.status,
-            Limits(
-                batch_size=BATCH, batch_bytes=262_144, batch_age=0.0, batches_in_flight=IN_FLIGHT
-            ),
+            DELIVERED if self._offline else SMALL,
             backoff=Backoff(0.2, 2.0, random.random),
         )
         restart = await recorder.run(recorder.storage.outbox.count_start)
-        builder = TicketBuilder(STATION, "T1", restart, {BRIDGE.name: BRIDGE})
+        builder = TicketBuilder(STATION, "T1", restart, BRIDGES)
         self._station = Station(
             recorder,
             builder,
-            dict.fromkeys(CELLS, BRIDGE.name),
+            {serial: name for name, serials in CELLS.items() for serial in serials},
             self.status,
             deadline=10,
             on_ticket=uplink.wake,
             on_failure=self._fail,
         )
         self._stack.push_async_callback(self._station.close)
-        self._uplink = asyncio.create_task(uplink.run())
+        self._run = uplink.run
+        if self._offline:
+            return self
+        self.connect()
         self._flow = [asyncio.create_task(self._weigh())]
         self._flow += [asyncio.create_task(self._send_singly(n)) for n in range(SENDERS)]
         return self
 
+    def connect(self) -> None:
+        """Send what the outbox has, from now on."""
+        self._sending.append(asyncio.create_task(self._run()))
+
+    async def weigh_offline(self, count: int) -> None:
+        """So many weighings on both weighbridges in turn, each with its ticket in the outbox."""
+        for number in range(count):
+            await self._weigh_once("wb-2" if number % 2 else "wb-1")
+
     async def __aexit__(self, *_: object) -> None:
-        tasks = [self._uplink, *self._flow]
+        tasks = [*self._sending, *self._flow]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -214,31 +245,30 @@ class WeighingStation:
         """Raise what ended a part of the station."""
         if self._failure is not None:
             raise self._failure
-        for task in [self._uplink, *self._flow]:
+        for task in [*self._sending, *self._flow]:
             if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
 
     async def _weigh(self) -> None:
         """Weighings as the load cells report them: each cell repeats until its sample is taken."""
         while self._weighing:
-            moment = self._clock.weighing()
-            self._sequence += 1
-            raws = (Decimal(4_000 + 20 * (self._sequence % 500)), Decimal(6_000))
-            samples = [
-                Sample(cell, moment, self._sequence, raw)
-                for cell, raw in zip(CELLS, raws, strict=True)
-            ]
-            await asyncio.gather(*(self._station.take(sample) for sample in samples))
-            await self._note_made(samples[0])
+            await self._weigh_once("wb-1")
             await asyncio.sleep(WEIGHING_SECONDS)
 
-    async def _note_made(self, sample: Sample) -> None:
+    async def _weigh_once(self, bridge: str) -> None:
+        moment = self._clock.weighing()
+        self._sequence += 1
+        weights = (4_000 + 20 * (self._sequence % 500), 6_000)
+        samples = [
+            Sample(cell, moment, self._sequence, Decimal(weight))
+            for cell, weight in zip(CELLS[bridge], weights, strict=True)
+        ]
+        await asyncio.gather(*(self._station.take(sample) for sample in samples))
         outbox = self._recorder.storage.outbox
-        ticket_id = await self._recorder.run(outbox.ticket_of, sample, any_sequence=False)
+        ticket_id = await self._recorder.run(outbox.ticket_of, samples[0], any_sequence=False)
         assert ticket_id is not None
-        gross = int((4_000 + 20 * (self._sequence % 500) + 6_000) * 1000)
-        cells = (gross - 6_000_000, 6_000_000)
-        ticket = _ticket(ticket_id, "wb-1", sample.time, gross, cells)
+        grams = tuple(weight * 1000 for weight in weights)
+        ticket = _ticket(ticket_id, bridge, moment, sum(grams), grams)
         # The terminal's restart value is the SmartBox's business, and compared as it sent it.
         self.book.make(ticket)
         self.weighed.append(ticket_id)
@@ -297,6 +327,6 @@ def _ticket(ticket_id: str, bridge: str, moment: int, gross: int, cells: tuple[i
         vehicle=None,
         cells=tuple(
             CellWeight(serial=serial, weight=grams)
-            for serial, grams in zip(CELLS, cells, strict=True)
+            for serial, grams in zip(CELLS[bridge], cells, strict=True)
         ),
     )

@@ -144,10 +144,12 @@ class Scene:
                 self.clock.right()
                 await asyncio.to_thread(make_whole, self.network)
 
-    def station(self) -> WeighingStation:
-        """The station, weighing from now on."""
+    def station(self, *, offline: bool = False) -> WeighingStation:
+        """The station, weighing from now on, or when it is told to."""
         directory = self.directory / "station"
-        return WeighingStation(directory, self.platform, self.credentials, self.clock)
+        return WeighingStation(
+            directory, self.platform, self.credentials, self.clock, offline=offline
+        )
 
     async def entries(self, node: str) -> list[Entry]:
         """Everything in the station's contract as a party's node has it."""
@@ -179,6 +181,8 @@ class Trial:
     session: aiohttp.ClientSession
     fault: str
     healed_at: float = 0.0
+    caught_up: float | None = None
+    """Seconds from the healing to the last receipt, where no ticket is made after it."""
 
     @property
     def network(self) -> LocalNetwork:
@@ -237,7 +241,7 @@ class Trial:
             len(book.receipts),
             len(ours),
             sum(number - 1 for number in ours.values()),
-            book.recovery(self.healed_at),
+            book.recovery(self.healed_at) if self.caught_up is None else self.caught_up,
             book.longest_silence(),
         )
         self.scene.rows.append(row)
