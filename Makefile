@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 PIP_INSTALL_LOCK := $(PIP_INSTALL) --require-hashes --no-deps
 EXTRAS := platform smartbox loadcell sandbox infra demo dev
 
-.PHONY: help demo test test-engine lint format bench-contract docs lock contract clean
+.PHONY: help demo test test-engine lint format bench-contract bench-ledger docs lock contract clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s $$'\t'
@@ -42,6 +42,11 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 
 bench-contract: $(VENV)/.dev ## Print the contract's gas and time at 1,000, 100,000 and 1,000,000 tickets (minutes)
 	$(BIN)/python bench/contract.py $(ARGS)
+
+bench-ledger: $(VENV)/.dev ## Measure the ledger on real engines beside a naive client (ARGS="--quick"; STEELYARD_GETH, STEELYARD_TESSERA)
+	@scripts/system-packages lint
+	cd contracts && npm ci --silent --no-audit --no-fund
+	$(BIN)/python bench/ledger.py $(ARGS)
 
 docs: $(VENV)/.dev ## Write docs/reference from the code
 	$(BIN)/python scripts/reference.py

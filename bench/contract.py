@@ -24,70 +24,28 @@ from contract_bed import (
     Station,
     cold_node,
     filter_tuple,
-    seeded,
     ticket_tuple,
     to_word,
 )
 from eth_abi import encode
 
-from steelyard.ticket import CellWeight, Ticket, TicketFilter
+from steelyard.ticket import Ticket, TicketFilter
+from traffic import MONTH, START, WEIGHBRIDGES, Traffic
 
-START = 1_604_188_800_000  # 2020-11-01T00:00:00Z
-DAY = 86_400_000
-WEIGHBRIDGES = 2
-WEIGHINGS_A_DAY = 300  # of one weighbridge
-VEHICLES = 400
 BATCH = 100
-MONTH = 30 * DAY
 STATE_SAMPLE = 20_000  # the dump of more would not fit into memory
 # The most that an indexed call's gas may grow by, from the smallest station to the largest.
 PAGE_FACTOR = 1.10
 COUNT_FACTOR = 2.0
 
 
-class Traffic:
-    """An endless row of weighings in the order of time, encoded fast.
-
-    The struct's words stand at fixed places: all ids are equally long, all tickets have 4 cells.
-    """
+class EncodedTraffic(Traffic):
+    """Weighings encoded fast: the struct's words stand at fixed places."""
 
     def __init__(self) -> None:
-        self.source = seeded(1)
-        self.timestamp = START
-        self.last = self._ticket()
+        super().__init__()
         shape = encode([INTERFACE.ticket_type], [ticket_tuple(self.last)])[32:]
         self.words = [shape[at : at + 32] for at in range(0, len(shape), 32)]
-
-    def _ticket(self) -> Ticket:
-        pick = self.source.random
-        self.timestamp += 1 + int(pick() * 2 * DAY / (WEIGHBRIDGES * WEIGHINGS_A_DAY))
-        bridge = 1 + int(pick() * WEIGHBRIDGES)
-        gross, tare = 20_000 * (400 + int(pick() * 1600)), 20_000 * int(pick() * 400)
-        quarter = gross // 4
-        cells = tuple(
-            CellWeight.model_construct(
-                serial=f"LC11201{bridge:02}{i:02}", weight=quarter + i * 20_000
-            )
-            for i in range(4)
-        )
-        return Ticket.model_construct(
-            id=f"station-1_station-1-wb-{bridge}_{self.timestamp}",
-            terminal_serial="T112001",
-            terminal_restart=1,
-            timestamp=self.timestamp,
-            scale_serial=f"WB11201{bridge:02}",
-            status="ok",
-            gross=gross,
-            tare=tare,
-            net=gross - tare,
-            vehicle=f"AA-{int(pick() * VEHICLES):03}-BB",
-            cells=cells,
-        )
-
-    def tickets(self, count: int) -> list[Ticket]:
-        made = [self._ticket() for _ in range(count)]
-        self.last = made[-1]
-        return made
 
     def calldata(self, tickets: list[Ticket]) -> bytes:
         """registerMany's, as eth_abi gives it."""
@@ -123,7 +81,7 @@ class Measured:
     milliseconds: dict[str, float] = field(default_factory=dict)
 
 
-def grow(station: Station, traffic: Traffic, size: int) -> float:
+def grow(station: Station, traffic: EncodedTraffic, size: int) -> float:
     """Register up to `size` tickets; seconds in the EVM."""
     spent = 0.0
     while (missing := size - station.total()) > 0:
@@ -134,7 +92,7 @@ def grow(station: Station, traffic: Traffic, size: int) -> float:
     return spent
 
 
-def views(traffic: Traffic) -> Iterator[tuple[str, str, tuple]]:
+def views(traffic: EncodedTraffic) -> Iterator[tuple[str, str, tuple]]:
     """The calls that are measured: what they are called, the function, its arguments."""
     middle = (START + traffic.timestamp) // 2
     month = {"timestamp_from": middle, "timestamp_to": middle + MONTH}
@@ -154,10 +112,10 @@ def views(traffic: Traffic) -> Iterator[tuple[str, str, tuple]]:
     yield "unindexed filter, one call", "query", (filter_tuple(nothing), 0, 100)
 
 
-def measure(station: Station, traffic: Traffic) -> Measured:
+def measure(station: Station, traffic: EncodedTraffic) -> Measured:
     result = Measured(station.total())
     calls = list(views(traffic))
-    ahead = Traffic()
+    ahead = EncodedTraffic()
     ahead.timestamp = traffic.timestamp
     batch = ahead.tickets(BATCH)
     single = INTERFACE.encode_call("register", ticket_tuple(batch[0]))
@@ -179,7 +137,7 @@ def measure(station: Station, traffic: Traffic) -> Measured:
     return result
 
 
-def check_answers(station: Station, traffic: Traffic) -> None:
+def check_answers(station: Station, traffic: EncodedTraffic) -> None:
     """What is measured is right: the last ticket, a page's order and filter, the counts."""
     assert station.get(traffic.last.id).ticket == traffic.last
     everything = station.count(TicketFilter())
@@ -202,7 +160,7 @@ def check_answers(station: Station, traffic: Traffic) -> None:
 
 def report_state() -> None:
     """Print the words of storage a ticket, counted in the EVM's own dump of a smaller station."""
-    station, traffic = Station(), Traffic()
+    station, traffic = Station(), EncodedTraffic()
     grow(station, traffic, STATE_SAMPLE)
     dump = station.evm.journal_str
     words = dump.count("previous_or_original_value") - dump.count("present_value: 0 }")
@@ -247,7 +205,7 @@ def main() -> int:
     sizes = sorted(int(size) for size in parser.parse_args().sizes.split(","))
     if sizes[0] < 300:
         parser.error("the smallest size must be at least 300, so that a page of 100 is full")
-    station, traffic = Station(), Traffic()
+    station, traffic = Station(), EncodedTraffic()
     probe = traffic.tickets(3)
     official = INTERFACE.encode_call("registerMany", [ticket_tuple(ticket) for ticket in probe])
     assert traffic.calldata(probe) == official
