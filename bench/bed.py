@@ -11,7 +11,7 @@ from naive.client import Artefact
 from naive.station import NaiveStation
 from options import Extent
 from queries import Answered, Scanned, runs_are_there
-from station import Station, opened
+from station import Station, gathered, opened
 from steelyard.ledger.protocol import NodeRef
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.network import probe
@@ -83,8 +83,8 @@ class Bed:
         """Register in lists of so many tickets, so many lists at once; the seconds until done."""
 
         async def register() -> float:
-            async with opened(self.settings) as ledger:
-                return await station.register(ledger, tickets, in_list=in_list, at_once=at_once)
+            async with gathered(self.settings) as registrar:
+                return await station.register(registrar, tickets, in_list=in_list, at_once=at_once)
 
         return asyncio.run(register())
 
@@ -93,8 +93,8 @@ class Bed:
 
         async def register() -> list[float]:
             tickets = station.traffic.tickets(len(pauses))
-            async with opened(self.settings) as ledger:
-                return await station.register_singly(ledger, tickets, pauses)
+            async with gathered(self.settings) as registrar:
+                return await station.register_singly(registrar, tickets, pauses)
 
         return asyncio.run(register())
 

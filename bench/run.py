@@ -15,7 +15,7 @@ from usage import Usage, watched
 
 SINGLY, IN_BATCHES = "one ticket a call", "in batches"
 _WEEK_LIST = 100  # tickets of a request of a SmartBox
-_WEEK_AT_ONCE = 8  # requests that it has under way
+_WEEK_AT_ONCE = 16  # requests that it has under way
 
 
 def everything(bed: Bed) -> None:

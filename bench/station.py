@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from book import Book
+from steelyard.ledger.gathering import Gatherer
 from steelyard.ledger.protocol import (
     ContractView,
     ContractWriter,
@@ -37,6 +38,17 @@ async def opened(settings: LedgerSettings) -> AsyncIterator[QuorumLedger]:
             await ledger.close()
 
 
+@asynccontextmanager
+async def gathered(settings: LedgerSettings) -> AsyncIterator[Gatherer]:
+    """What the tickets API registers with: a gatherer before the ledger."""
+    async with opened(settings) as ledger:
+        gatherer = Gatherer(ledger, settings)
+        try:
+            yield gatherer
+        finally:
+            await gatherer.close()
+
+
 @dataclass(slots=True)
 class Station:
     """A contract, who writes it and who reads it; what it was given, and what it did not take."""
@@ -57,7 +69,7 @@ class Station:
         return cls(writer, ContractView(deployment.address, customer))
 
     async def register(
-        self, ledger: QuorumLedger, tickets: Sequence[Ticket], *, in_list: int, at_once: int
+        self, registrar: Gatherer, tickets: Sequence[Ticket], *, in_list: int, at_once: int
     ) -> float:
         """Register in lists of so many tickets, so many lists at once; the seconds until done."""
         lists = [tickets[at : at + in_list] for at in range(0, len(tickets), in_list)]
@@ -66,7 +78,7 @@ class Station:
 
         async def work() -> None:
             for one in waiting:
-                outcomes.extend(await ledger.register(self.writer, one))
+                outcomes.extend(await registrar.register(self.writer, one))
 
         started = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(at_once)))
@@ -75,7 +87,7 @@ class Station:
         return seconds
 
     async def register_singly(
-        self, ledger: QuorumLedger, tickets: Sequence[Ticket], pauses: Iterable[float]
+        self, registrar: Gatherer, tickets: Sequence[Ticket], pauses: Iterable[float]
     ) -> list[float]:
         """Register one after the other, each after its pause; the seconds of each without it."""
         seconds: list[float] = []
@@ -83,7 +95,7 @@ class Station:
         for ticket, pause in zip(tickets, pauses, strict=True):
             await asyncio.sleep(pause)
             started = time.perf_counter()
-            outcomes += await ledger.register(self.writer, [ticket])
+            outcomes += await registrar.register(self.writer, [ticket])
             seconds.append(time.perf_counter() - started)
         self._take_down(tickets, outcomes)
         return seconds

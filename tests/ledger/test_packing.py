@@ -1,17 +1,13 @@
-"""The packed batch and the ABI encoding of a ticket, as this side writes and reads them."""
+"""The packed batch, as this side writes and reads it."""
 
 import contextlib
 
 import pytest
 from builders import drawn_tickets, ticket, tickets
-from eth_abi import abi as eth_abi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steelyard.ledger import contract
-from steelyard.ledger.artefact import station_tickets
 from steelyard.ledger.packing import MAX_TICKETS, pack, unpack, unpackable
-from steelyard.ledger.ticket_abi import encode_ticket
 from steelyard.ticket import Ticket
 
 
@@ -64,11 +60,3 @@ def test_the_number_of_tickets_is_bounded(count):
 def test_what_a_packing_leaves_out_must_follow_from_the_rest():
     """Net is not written: a ticket with another net than gross - tare has no packed form."""
     assert "net" in (unpackable(ticket(1).model_copy(update={"net": 1})) or "")
-
-
-@slow
-@given(timed_tickets())
-def test_a_ticket_is_encoded_as_the_abi_codec_does(one):
-    """Byte for byte what eth_abi gives for the struct of the compiled contract."""
-    (kind,) = station_tickets().functions["register"].inputs
-    assert encode_ticket(one) == eth_abi.encode([kind], [contract.ticket_words(one)])

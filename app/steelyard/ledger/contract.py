@@ -23,7 +23,7 @@ from steelyard.ledger.errors import (
 from steelyard.ledger.jsonrpc import Json
 from steelyard.ledger.packing import pack, unpack
 from steelyard.ledger.protocol import Entry, Page
-from steelyard.ledger.ticket_abi import encode_ticket, text_word
+from steelyard.ledger.ticket_abi import encode_ticket, read_page, text_word
 from steelyard.ticket import MAX_TIMESTAMP_MS, CellWeight, Ticket, TicketFilter
 
 UNKNOWN = bytes(32)  # the fingerprint of an id that is not registered
@@ -222,6 +222,10 @@ def decode_total(data: bytes) -> int:
 
 def decode_page(data: bytes) -> Page:
     """What `query` returned."""
+    page = read_page(data)
+    if page is not None:
+        return page
+    # Not as our compiler writes it, or with a text that is none: the ABI's codec says what it is.
     entries, following = _output("query", data)
     return Page(tuple(_entry(words) for words in entries), following)
 
