@@ -236,6 +236,7 @@ def test_an_engine_that_dies_is_named_with_the_end_of_its_log(
     ("trouble", "sentence"),
     [
         ("tessera:node-2:silent", "privacy managers are up: not so at node-2 after 2 s"),
+        ("tessera:node-1:tableless", "privacy managers are up: not so at node-1 after 2 s"),
         ("geth:node-1:silent", "nodes answer: not so at node-1"),
         ("geth:*:stuck", "nodes see their peers: not so at node-1, node-2"),
     ],
