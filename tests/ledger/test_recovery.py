@@ -15,10 +15,11 @@ from steelyard.ledger import contract
 from steelyard.ledger.errors import (
     NodeUnavailable,
     PartyUnreachable,
+    PrivacyManagerUnavailable,
     TransactionFailed,
     TransactionPending,
 )
-from steelyard.ledger.jsonrpc import JsonRpc
+from steelyard.ledger.jsonrpc import JsonRpc, NodeError
 from steelyard.ledger.node import Node
 from steelyard.ledger.nonces import Outgoing
 from steelyard.ledger.protocol import ContractView, ContractWriter, SigningKey
@@ -92,12 +93,32 @@ async def test_lost_answers_under_load_leave_no_gap(ledger, proxied, proxy, cust
     assert await ledger.count(customer_view, ANYTHING) == 10
 
 
+def lose_words(monkeypatch, sender) -> None:
+    """Tell what the privacy manager answers as GoQuorum does for a Tessera before 20.10."""
+    send = sender._node.send_private
+
+    async def wordless(*arguments):
+        try:
+            await send(*arguments)
+        except NodeError as error:
+            status, _, text = error.message.partition(" ")
+            if not text.startswith("status:"):
+                raise
+            message = f"Non-200 status code: &{{Status:{status} Failed StatusCode:{status} Proto:"
+            raise NodeError("node-1", SEND, error.code, message, None) from None
+
+    monkeypatch.setattr(sender._node, "send_private", wordless)
+
+
+@pytest.mark.parametrize("words", [True, False])
 async def test_a_payload_distributed_but_not_in_the_pool_goes_there(
-    session, ledger, proxied, proxy
+    session, ledger, proxied, proxy, monkeypatch, words
 ):
     """The privacy manager served the parties, the pool missed it: the same raw is sent."""
     ref = proxied.view.node
     sender = ledger._sender(address_of(proxied.key), ref)
+    if not words:
+        lose_words(monkeypatch, sender)
     nonce = await sender.nonces.next()
     # A transaction with a used nonce is refused by the pool after its payload was distributed.
     await ledger.register(proxied, [ticket(1)])
@@ -110,12 +131,34 @@ async def test_a_payload_distributed_but_not_in_the_pool_goes_there(
 
     good = PrivateTransaction(nonce + 1, 10_000_000, proxied.view.address, digest)
     signed = sign(proxied.key, good)
-    outgoing = Outgoing(signed.nonce, signed.hash, signed.raw, proxied.parties)
+    outgoing = Outgoing(signed.nonce, signed.hash, signed.raw, proxied.parties, digest)
     assert await sender._offer(outgoing)
     mined = await sender._wait_for_block(proxied.key, outgoing)
 
     assert mined.succeeded
     assert (await ledger.get(proxied.view, ticket(2).id)).ticket == ticket(2)
+
+
+async def test_a_failure_without_words_puts_nothing_on_the_chain(
+    session, ledger, proxied, proxy, monkeypatch
+):
+    """Why the privacy manager failed is not told, and it has no payload: nothing is sent."""
+    sender = ledger._sender(address_of(proxied.key), proxied.view.node)
+
+    async def failing(*_):
+        message = "Non-200 status code: &{Status:500 Failed StatusCode:500 Proto:HTTP/1.1"
+        raise NodeError("node-1", SEND, -32000, message, None)
+
+    before = await nonce_of(session, proxied)
+    with monkeypatch.context() as context:
+        context.setattr(sender._node, "send_private", failing)
+        with pytest.raises(PrivacyManagerUnavailable):
+            await ledger.register(proxied, [ticket(1)])
+    assert proxy.calls("eth_sendRawTransaction") == []
+
+    (outcome,) = await ledger.register(proxied, [ticket(1)])
+    assert outcome.created
+    assert await nonce_of(session, proxied) == before + 1
 
 
 async def test_a_node_that_dies_after_the_send_is_asked_when_it_is_back(

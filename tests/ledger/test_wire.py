@@ -155,6 +155,11 @@ UNIQUE = (
 POSTGRESQL = (
     '500 status: ERROR: duplicate key value violates unique constraint "encrypted_transaction_pkey"'
 )
+# To a Tessera of API version 1 (before 20.10): the text of its answer is not in it.
+OLD = (
+    "Non-200 status code: &{{Status:{0} StatusCode:{1} Proto:HTTP/1.1 ProtoMajor:1 ProtoMinor:1 "
+    "Header:map[Content-Length:[73] Content-Type:[text/plain]] Body:0xc000123}}"
+)
 MEASURED = [
     ("nonce too low", Verdict.NONCE_USED, None),
     ("replacement transaction underpriced", Verdict.NONCE_USED, None),
@@ -166,6 +171,9 @@ MEASURED = [
      PrivacyManagerUnavailable),
     ("404 status: Raw Transaction with hash V== was not found", Verdict.REFUSED,
      PrivacyManagerUnavailable),
+    (OLD.format("404 Not Found", 404), Verdict.REFUSED, PartyUnreachable),
+    (OLD.format("500 Internal Server Error", 500), Verdict.UNEXPLAINED, PrivacyManagerUnavailable),
+    (OLD.format("503 Service Unavailable", 503), Verdict.REFUSED, PrivacyManagerUnavailable),
     ("intrinsic gas too low", Verdict.REFUSED, TransactionFailed),
     ("exceeds block gas limit", Verdict.REFUSED, TransactionFailed),
     ("txpool is full", Verdict.REFUSED, NodeUnavailable),

@@ -108,7 +108,9 @@ def tessera(arguments: list[str]) -> None:
 
     def answer(path: str, body: bytes):
         if path == "/upcheck":
-            return 200, "I'm up!"
+            return 200, "Database unavailable" if what == "tableless" else "I'm up!"
+        if path == "/version":
+            return (204, "") if what == "versionless" else (200, "24.4.2")
         if path == "/partyinfo/keys" and what != "old":
             return 200, json.dumps({"keys": [{"key": one} for one in everyone]})
         return 404, ""

@@ -27,12 +27,16 @@ exec {sys.executable} {FAKE} tessera "$@"
     )
 
 
-def write_jar(path: Path, *, java: int = 8, version: str = "20.10.1", **more: bytes) -> Path:
-    """An uber jar as far as one looks into it."""
+def write_jar(
+    path: Path, *, java: int = 8, version: str = "20.10.1", binding: str = "javax", **more: bytes
+) -> Path:
+    """An uber jar as far as one looks into it; without XML binding when `binding` is empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as jar:
         jar.writestr("META-INF/MANIFEST.MF", f"Manifest-Version: 1.0\nTessera-Version: {version}\n")
         jar.writestr(MAIN_CLASS, b"\xca\xfe\xba\xbe\x00\x00" + (44 + java).to_bytes(2, "big"))
+        if binding:
+            jar.writestr(f"{binding}/xml/bind/JAXBContext.class", b"")
         for name, content in more.items():
             jar.writestr(name, content)
     return path

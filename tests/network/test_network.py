@@ -22,6 +22,7 @@ from steelyard.network.errors import (
     NetworkProblem,
     PortOccupied,
     StartTimeout,
+    UnfitTessera,
     WrongJava,
 )
 from steelyard.network.ports import free_block, is_free
@@ -237,6 +238,7 @@ def test_an_engine_that_dies_is_named_with_the_end_of_its_log(
     ("trouble", "sentence"),
     [
         ("tessera:node-2:silent", "privacy managers are up: not so at node-2 after 2 s"),
+        ("tessera:node-1:tableless", "privacy managers are up: not so at node-1 after 2 s"),
         ("geth:node-1:silent", "nodes answer: not so at node-1"),
         ("geth:*:stuck", "nodes see their peers: not so at node-1, node-2"),
     ],
@@ -318,6 +320,17 @@ def test_an_old_tessera_that_cannot_list_keys_is_not_waited_for(
 ) -> None:
     monkeypatch.setenv("FAKE_TROUBLE", "tessera:*:old")
     make(nodes=1).up()
+
+
+def test_a_tessera_that_does_not_tell_its_version_is_refused(
+    make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GoQuorum would take it for a Constellation, come up, and make no private transaction."""
+    monkeypatch.setenv("FAKE_TROUBLE", "tessera:node-2:versionless")
+    network = make(nodes=2)
+    with pytest.raises(UnfitTessera, match=r"Tessera of node-2 does not tell its version"):
+        network.up()
+    assert all_gone(network)
 
 
 def test_ports_beyond_the_loopback_are_told(make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,21 +61,35 @@ def test_a_java_too_old_is_named_with_what_is_needed(tmp_path) -> None:
         tessera.check_java(Java(Path("/java"), 11))
 
 
-@pytest.mark.parametrize(
-    ("version", "release", "opened"),
-    [
-        ("0.10.6", 8, False),
-        ("0.10.6", 11, False),
-        ("20.10.1-SNAPSHOT", 15, False),
-        ("20.10.1-SNAPSHOT", 16, True),
-        ("20.10.1", 17, True),
-        ("21.1.0", 17, False),
-        ("24.4.2", 17, False),
-        (None, 17, True),
-    ],
-)
-def test_packages_are_opened_only_where_they_must_be(version, release: int, opened: bool) -> None:
-    """From Java 16 on, for Tesseras that do not open them by themselves."""
+@pytest.mark.parametrize("binding", ["", "javax", "jakarta"])
+def test_a_tessera_that_was_built_for_java_8_says_so(tmp_path, binding: str) -> None:
+    """It relies on what Java had until 10, and would end with the name of a class as its reason."""
+    jar = write_jar(tmp_path / "t.jar", version="0.10.2", binding=binding)
+    tessera = read_tessera(jar, "test")
+    tessera.check_java(Java(Path("/java"), 8))
+    tessera.check_java(Java(Path("/java"), 10))
+    if binding:
+        tessera.check_java(Java(Path("/java"), 11))
+        return
+    with pytest.raises(
+        WrongJava, match=r"0\.10\.2 .* no javax\.xml\.bind.* until 10; /java is Java 17"
+    ):
+        tessera.check_java(Java(Path("/java"), 17))
+
+
+def test_what_a_distribution_brings_may_be_in_any_of_its_jars(distribution: Path) -> None:
+    """The binding is a jar of its own there."""
+    write_jar(distribution / "lib" / "tessera-launcher-24.4.2.jar", java=17, binding="")
+    assert read_tessera(distribution, "test").last_java == 10
+    with zipfile.ZipFile(distribution / "lib" / "jakarta.xml.bind-api-3.0.1.jar", "w") as jar:
+        jar.writestr("jakarta/xml/bind/JAXBContext.class", b"")
+    assert read_tessera(distribution, "test").last_java is None
+
+
+@pytest.mark.parametrize("version", ["0.10.6", "20.10.1", "21.4.1", "24.4.2", None])
+@pytest.mark.parametrize(("release", "opened"), [(8, False), (15, False), (16, True), (21, True)])
+def test_packages_are_opened_where_java_closed_them(version, release: int, opened: bool) -> None:
+    """From Java 16 on, whatever the Tessera: an uber jar of 21 has no start script to do it."""
     tessera = Tessera(Path("/t.jar"), True, version, None, False)
     options = tessera.java_options(Java(Path("/java"), release), 256)
     assert ("--add-opens=java.base/java.lang=ALL-UNNAMED" in options) is opened

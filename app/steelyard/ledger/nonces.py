@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A signed transaction and the parties (base64 keys) whose privacy managers get its payload."""
+    """A signed transaction and the parties (base64 keys) whose privacy managers get its payload.
+
+    `digest` names the payload.
+    """
 
     nonce: int
     hash: str
     raw: str = field(repr=False)
-    parties: tuple[str, ...] = ()
+    parties: tuple[str, ...]
+    digest: bytes
 
 
 class Nonces:

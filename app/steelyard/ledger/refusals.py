@@ -1,5 +1,5 @@
 """What a node's answers to a sent transaction mean. The texts were measured on GoQuorum 24.4.1
-with Tessera 20.10.1; databases of a privacy manager word a violated key differently.
+with Tessera 0.10.2 to 20.10.1; databases of a privacy manager word a violated key differently.
 """
 
 import re
@@ -24,6 +24,8 @@ class Verdict(Enum):
     """A transaction with this nonce is in the pool or in a block: this one, or another."""
     DISTRIBUTED = auto()
     """The parties have its payload from an earlier try; whether the pool has it is open."""
+    UNEXPLAINED = auto()
+    """The privacy manager failed, and why is lost: distributed already, or refused."""
     REFUSED = auto()
     """It is not in the pool, and its nonce is free."""
 
@@ -40,9 +42,13 @@ _WORDINGS = (
         Verdict.DISTRIBUTED,
         re.compile(r"unique (index|constraint)|duplicate (key|entry)", re.IGNORECASE),
     ),
+    # To a Tessera before 20.10 GoQuorum speaks another way, and tells its answer without the text.
+    (Verdict.UNEXPLAINED, re.compile(r"^Non-200 status code:.*\bStatusCode:500\b")),
 )
-_PARTY = re.compile(r"recipient not found", re.IGNORECASE)
-_PRIVACY_MANAGER = re.compile(r"^\d{3} status:|\.ipc|privacy manager|dial |connect:", re.IGNORECASE)
+_PARTY = re.compile(r"recipient not found|^Non-200 status code:.*\bStatusCode:404\b", re.IGNORECASE)
+_PRIVACY_MANAGER = re.compile(
+    r"^\d{3} status:|^Non-200 status code:|\.ipc|privacy manager|dial |connect:", re.IGNORECASE
+)
 _POOL_FULL = re.compile(r"txpool is full", re.IGNORECASE)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from steelyard.ledger.encoding import to_hex
 from steelyard.ledger.errors import LedgerProblem, NodeUnavailable, TransactionPending
 from steelyard.ledger.jsonrpc import NodeError, NodeUnreached
 from steelyard.ledger.node import Mined, Node
@@ -178,7 +179,7 @@ class Sender:
             await self._node.send_private(outgoing.raw, outgoing.parties, wait)
         except NodeError as error:
             verdict = judge(error)
-            if verdict is not Verdict.DISTRIBUTED:
+            if not await self._was_distributed(outgoing, verdict):
                 return await self._follow(outgoing, verdict, error)
         else:
             return True
@@ -187,6 +188,12 @@ class Sender:
         except NodeError as error:
             return await self._follow(outgoing, judge(error), error)
         return True
+
+    async def _was_distributed(self, outgoing: Outgoing, verdict: Verdict) -> bool:
+        """Whether the parties have the payload: the node tells, or its privacy manager has it."""
+        if verdict is Verdict.UNEXPLAINED:
+            return bool(await self._node.payload(to_hex(outgoing.digest)))
+        return verdict is Verdict.DISTRIBUTED
 
     async def _follow(self, outgoing: Outgoing, verdict: Verdict, error: NodeError) -> bool:
         if verdict is Verdict.KNOWN:
@@ -275,4 +282,4 @@ class Sender:
 
 def _sign(order: Order, nonce: int, digest: bytes) -> Outgoing:
     signed = sign(order.key, PrivateTransaction(nonce, order.gas, order.to, digest))
-    return Outgoing(nonce, signed.hash, signed.raw, order.parties)
+    return Outgoing(nonce, signed.hash, signed.raw, order.parties, digest)

@@ -59,7 +59,7 @@ class Tessera:
     async def keys(self) -> tuple[str, ...]:
         """The public keys that it holds, base64; none if it does not tell. Never raises.
 
-        Before version 20 or so there is no such call.
+        Before Tessera 0.10.2 there is no such call.
         """
         try:
             async with self._session.get(f"{self._url}/keys", timeout=self._timeout) as response:

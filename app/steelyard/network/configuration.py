@@ -40,8 +40,9 @@ def tessera_document(
 ) -> dict[str, Any]:
     """Tessera's configuration in the form that 0.10 to 24 read.
 
-    `serverConfigs` and `app` have had these names since 0.8. H2 2.0, of the newest releases, takes
-    VALUE for a keyword and Tessera for a column; older ones refuse the setting that says so.
+    `serverConfigs` and `app` have had these names since 0.8; `enabled` is needed until 0.10.2, and
+    what a release does not know it warns of. H2 2, of Tessera 22 and newer, takes VALUE for a
+    keyword unless it is told not to; older ones refuse the setting that says so.
     H2 keeps what is committed to itself for half a second unless WRITE_DELAY is 0: payloads that a
     killed Tessera had taken would be lost (docs/decisions/tessera-durability.md).
     """

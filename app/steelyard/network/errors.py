@@ -49,6 +49,13 @@ class EngineEnded(NetworkProblem):
     title = "An engine ended during the start"
 
 
+class UnfitTessera(NetworkProblem):
+    """A Tessera runs with which this GoQuorum would make no private transaction."""
+
+    slug = "network-tessera"
+    title = "The Tessera does not fit the node"
+
+
 class StartTimeout(NetworkProblem):
     """The network did not come to life in time; the sentence says who is waited for."""
 

@@ -24,12 +24,23 @@ def rpc(node: Node, method: str, *parameters: Any) -> Any:
 
 
 def privacy_manager_is_up(node: Node) -> bool:
-    """Whether it answers and its socket is there for the node."""
-    return node.socket.exists() and bool(_exchange(node.record.third_party_port, "GET", "/upcheck"))
+    """Whether it says so and its socket is there for the node.
+
+    Some releases answer "Database unavailable" with status 200 as well.
+    """
+    if not node.socket.exists():
+        return False
+    return _exchange(node.record.third_party_port, "GET", "/upcheck").startswith("I'm up")
+
+
+def lacks_version(node: Node) -> bool:
+    """Whether a privacy manager tells no version, by which a node knows it for a Tessera."""
+    status, _ = _answer(node.record.third_party_port, "GET", "/version")
+    return status != 200
 
 
 def known_keys(node: Node) -> set[str] | None:
-    """The public keys that a privacy manager knows; None where it cannot tell (old releases)."""
+    """The public keys that a privacy manager knows; None where it cannot tell (before 0.10.2)."""
     try:
         document = json.loads(
             _exchange(node.record.third_party_port, "GET", "/partyinfo/keys") or "null"
@@ -66,17 +77,22 @@ def _number(text: Any) -> int:
 
 def _exchange(port: int, method: str, path: str, body: str | None = None) -> str:
     """The answer's text; empty for 404. Raises Unanswered."""
+    status, text = _answer(port, method, path, body)
+    if status == 404:
+        return ""
+    if status != 200:
+        raise Unanswered(f"{method} {path}: status {status}")
+    return text
+
+
+def _answer(port: int, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+    """Status and text, whatever they are. Raises Unanswered."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_SECONDS)
     try:
         connection.request(method, path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
+        return answer.status, answer.read().decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
         raise Unanswered(str(error)) from None
     finally:
         connection.close()
-    if answer.status == 404:
-        return ""
-    if answer.status != 200:
-        raise Unanswered(f"{method} {path}: status {answer.status}")
-    return text

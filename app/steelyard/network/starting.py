@@ -15,7 +15,13 @@ from steelyard.network.configuration import (
     tessera_configuration,
     write_configuration,
 )
-from steelyard.network.errors import Abandoned, EngineEnded, PortOccupied, StartTimeout
+from steelyard.network.errors import (
+    Abandoned,
+    EngineEnded,
+    PortOccupied,
+    StartTimeout,
+    UnfitTessera,
+)
 from steelyard.network.layout import GENESIS_FILE, nodes_of
 from steelyard.network.node import Node
 from steelyard.network.ports import is_free
@@ -46,7 +52,7 @@ class Starter:
     def start(self, nodes: Sequence[Node], part: Part) -> None:
         """Start a part of each node where it does not run, and wait until it answers.
 
-        Raises PortOccupied before anything is started; EngineEnded and StartTimeout.
+        Raises PortOccupied before anything is started; EngineEnded, StartTimeout, UnfitTessera.
         """
         idle = [node for node in nodes if not runs(node, part)]
         for node in idle:
@@ -66,6 +72,7 @@ class Starter:
             self._until(nodes, "nodes answer", lambda node: probe.head(node) >= 0)
         else:
             self._until(nodes, "privacy managers are up", probe.privacy_manager_is_up)
+            _check_versions(nodes)
 
     def wait_for_life(self, nodes: Sequence[Node]) -> None:
         """Until the nodes have found each other, blocks or a leader are there, and keys known."""
@@ -143,6 +150,20 @@ def _answers(holds: Callable[[Node], bool], node: Node) -> bool:
         return holds(node)
     except probe.Unanswered:
         return False
+
+
+def _check_versions(nodes: Sequence[Node]) -> None:
+    """Raise UnfitTessera where a node would take its privacy manager for another program.
+
+    GoQuorum does so without a word, and then refuses every private transaction.
+    """
+    for node in nodes:
+        if _answers(probe.lacks_version, node):
+            raise UnfitTessera(
+                f"the Tessera of {node.name} does not tell its version (/version): GoQuorum takes "
+                "it for a Constellation, and refuses every private transaction; its jars lack the "
+                "version in their manifests"
+            )
 
 
 def _check(nodes: Sequence[Node]) -> None:

@@ -11,21 +11,23 @@ from steelyard.network.errors import MissingProgram, WrongJava
 from steelyard.network.java import Java, needed_release
 
 MAIN_CLASS = "com/quorum/tessera/launcher/Main.class"
-# Tessera's first release whose own start script opens what it reflects into.
-_SELF_OPENING = (21,)
 _CLOSED_JAVA = 16  # from here on Java refuses reflection into packages that are not opened
 _OPENED = ("lang", "util", "net", "io")
 _SMALL = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _VERSION = re.compile(r"^(?:Tessera|Implementation|Specification)-Version: *(\S+)", re.MULTILINE)
 _H2_SETTINGS = "org/h2/command/dml/SetTypes.class"
+# Java has the first until 10. A Tessera that was built for Java 8 relies on that.
+_BINDINGS = {"javax/xml/bind/JAXBContext.class", "jakarta/xml/bind/JAXBContext.class"}
+_LAST_BINDING_JAVA = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Tessera:
     """A Tessera that can be run. `version` is None where its jars do not tell it.
 
-    `needed_java` is the oldest Java that can load its main class; `reserves_value` says whether
-    its H2 (2.0 and newer) takes the column name VALUE for a keyword unless it is told not to.
+    `needed_java` is the oldest Java that can load its main class, `last_java` the newest that has
+    what it does not bring itself (None: it brings all). `reserves_value` says whether its H2 (2.0
+    and newer) takes VALUE for a keyword unless it is told not to.
     """
 
     program: Path
@@ -33,19 +35,26 @@ class Tessera:
     version: str | None
     needed_java: int | None
     reserves_value: bool
+    last_java: int | None = None
 
     def check_java(self, java: Java) -> None:
-        """Raises WrongJava when this Java is too old."""
+        """Raises WrongJava when this Java is too old, or too new."""
+        name = f"Tessera {self.version or ''} ({self.program})"
         if self.needed_java is not None and java.release < self.needed_java:
             raise WrongJava(
-                f"Tessera {self.version or ''} ({self.program}) needs Java {self.needed_java} or "
-                f"newer; {java.path} is Java {java.release}"
+                f"{name} needs Java {self.needed_java} or newer; {java.path} is Java {java.release}"
+            )
+        if self.last_java is not None and java.release > self.last_java:
+            raise WrongJava(
+                f"{name} has no javax.xml.bind, which Java itself has until {self.last_java}; "
+                f"{java.path} is Java {java.release}"
             )
 
     def java_options(self, java: Java, heap: int) -> list[str]:
         """Options of the virtual machine; `heap` in megabytes."""
         options = [f"-Xmx{heap}m", *_SMALL]
-        if java.release >= _CLOSED_JAVA and not self._opens_by_itself():
+        # A distribution may do so itself; to open what is open does no harm.
+        if java.release >= _CLOSED_JAVA:
             options += [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENED]
         return options
 
@@ -67,12 +76,6 @@ class Tessera:
             return {"JAVA_OPTS": options, "JAVA_HOME": str(found.parent.parent)}
         path = os.pathsep.join([str(java.path.parent), os.environ.get("PATH", "")])
         return {"JAVA_OPTS": options, "PATH": path, "JAVA_HOME": ""}
-
-    def _opens_by_itself(self) -> bool:
-        if self.version is None:
-            return False  # to open what is open already does no harm
-        numbers = tuple(int(part) for part in re.findall(r"\d+", self.version)[:2])
-        return numbers >= _SELF_OPENING
 
 
 def read_tessera(path: Path, origin: str) -> Tessera:
@@ -114,7 +117,7 @@ def _has_main(jar: Path) -> bool:
 
 
 def _described(program: Path, jars: Sequence[Path], origin: str, *, uber_jar: bool) -> Tessera:
-    version, needed, reserves = None, None, False
+    version, needed, reserves, binds = None, None, False, False
     try:
         for jar in jars:
             with zipfile.ZipFile(jar) as archive:
@@ -124,6 +127,7 @@ def _described(program: Path, jars: Sequence[Path], origin: str, *, uber_jar: bo
                     needed = needed_release(archive, MAIN_CLASS)
                 if _H2_SETTINGS in names:
                     reserves = b"NON_KEYWORDS" in archive.read(_H2_SETTINGS)
+                binds = binds or not _BINDINGS.isdisjoint(names)
     except (zipfile.BadZipFile, OSError) as error:
         raise MissingProgram(f"Tessera: a jar of {program} cannot be read: {error}") from None
     if uber_jar and needed is None:
@@ -131,7 +135,8 @@ def _described(program: Path, jars: Sequence[Path], origin: str, *, uber_jar: bo
             f"Tessera: {program} has no {MAIN_CLASS}: it is no uber jar of Tessera ({origin}); "
             "a newer Tessera is a distribution, to be named by its directory or bin/tessera"
         )
-    return Tessera(program, uber_jar, version, needed, reserves)
+    last = None if needed is None or binds else _LAST_BINDING_JAVA
+    return Tessera(program, uber_jar, version, needed, reserves, last)
 
 
 def _version(archive: zipfile.ZipFile, jar: Path) -> str | None:
