@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.ledger import protocol
+from steelyard.ledger import gathering, protocol
 
 PACKAGE = Path(__file__).parent.parent.parent / "app" / "steelyard"
 # Rooms that may know an engine: the seam, its imitation, the launcher, and who starts all of it.
 ENGINE_ROOMS = {"ledger", "sandbox", "network", "demo"}
-THE_SEAM = {"steelyard.ledger.protocol", "steelyard.ledger.errors"}
+# Gathering stands before any `Ledger`, and is nobody's in particular.
+THE_SEAM = {
+    *("steelyard.ledger.protocol", "steelyard.ledger.errors", "steelyard.ledger.gathering"),
+}
 # Where a process is put together, the implementation and its settings are chosen.
 WIRING = {"registry/app.py", "registry/cli.py", "tickets/app.py", "tickets/cli.py"}
 APPS = {"registry/app.py", "tickets/app.py"}
@@ -97,6 +100,15 @@ def test_the_protocol_itself_imports_no_engine() -> None:
     tree = ast.parse(Path(protocol.__file__).read_text("utf-8"))
     ours = {module for module in imports(tree) if module.startswith("steelyard")}
     assert ours == {"steelyard.errors", "steelyard.ticket"}
+
+
+def test_gathering_goes_before_any_ledger() -> None:
+    """It knows tickets, the protocol, and how much and how long: no engine, by import or name."""
+    tree = ast.parse(Path(gathering.__file__).read_text("utf-8"))
+    ours = {module for module in imports(tree) if module.startswith("steelyard")}
+    allowed = {"errors", "protocol", "settings"}
+    assert ours <= {"steelyard.ticket", *(f"steelyard.ledger.{one}" for one in allowed)}
+    assert [one for one in names(tree) if ENGINE.search(one)] == []
 
 
 @pytest.mark.parametrize("module", ["verify", "examination", "export", "exportcheck", "seals"])
