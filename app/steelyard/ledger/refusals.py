@@ -41,7 +41,8 @@ _WORDINGS = (
         re.compile(r"unique (index|constraint)|duplicate (key|entry)", re.IGNORECASE),
     ),
 )
-_PARTY = re.compile(r"recipient not found", re.IGNORECASE)
+# A party that does not answer is offline at the first send, and unknown from then on.
+_PARTY = re.compile(r"recipient not found|^410 status:", re.IGNORECASE)
 _PRIVACY_MANAGER = re.compile(r"^\d{3} status:|\.ipc|privacy manager|dial |connect:", re.IGNORECASE)
 _POOL_FULL = re.compile(r"txpool is full", re.IGNORECASE)
 
@@ -58,7 +59,7 @@ def problem_of(error: NodeError, node: str) -> LedgerProblem:
     """The named error of a refusal."""
     if _PARTY.search(error.message):
         return PartyUnreachable(
-            f"The privacy manager of {node} knows no privacy manager that holds the key of a party"
+            f"The privacy manager of {node} reaches none that holds the key of a party"
         )
     if _PRIVACY_MANAGER.search(error.message):
         return PrivacyManagerUnavailable(
