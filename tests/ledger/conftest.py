@@ -1,11 +1,12 @@
 """One suite for every engine: the sandbox always, the real one where its programs are given."""
 
+import asyncio
 import os
-import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import aiohttp
 import pytest
@@ -13,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from faultproxy import FaultProxy
+from stations import Engine, deploy, new_key
 
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.ledger.quorum import QuorumLedger
@@ -20,17 +22,11 @@ from steelyard.ledger.settings import LedgerSettings
 from steelyard.network.programs import GETH_VARIABLE, TESSERA_VARIABLE
 from steelyard.network.service import LocalNetwork
 from steelyard.network.settings import NetworkSettings
+from wire_world import Deployed, WireClient
 
 REAL_NODES = 3  # the station's, the customer's, and one that is no party
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """The nodes to test against. `consortium` is the sandbox's, for faults only it can make."""
-
-    name: str
-    nodes: tuple[NodeRef, ...]
-    consortium: object = None
+STOCK = 16  # contracts deployed side by side on the real engine: they share a block
+_Made = TypeVar("_Made")
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +61,42 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
         return
     async for one in _sandbox():
         yield one
+
+
+@pytest.fixture(scope="session")
+def kept() -> dict[str, Any]:
+    """What outlives a test: only the real engine's, whose network does."""
+    return {}
+
+
+@pytest.fixture
+def once(engine: Engine, kept: dict[str, Any]) -> Callable[..., Awaitable[Any]]:
+    """Makes what tests only read once on the real engine, where each transaction costs seconds."""
+
+    async def make(name: str, maker: Callable[[], Awaitable[_Made]]) -> _Made:
+        if engine.name == "sandbox":
+            return await maker()
+        if name not in kept:
+            kept[name] = await maker()
+        made: _Made = kept[name]
+        return made
+
+    return make
+
+
+@pytest.fixture
+def stock(engine: Engine, kept: dict[str, Any]) -> Callable[..., Awaitable[Any]]:
+    """Hands out what no other test has had; on the real engine many are made at once."""
+
+    async def take(name: str, maker: Callable[[], Awaitable[_Made]]) -> _Made:
+        if engine.name == "sandbox":
+            return await maker()
+        left: list[_Made] = kept.setdefault(name, [])
+        if not left:
+            left += await asyncio.gather(*(maker() for _ in range(STOCK)))
+        return left.pop()
+
+    return take
 
 
 @pytest.fixture
@@ -107,26 +139,50 @@ async def ledger(
 
 @pytest.fixture
 def key() -> SigningKey:
-    return SigningKey(secrets.token_bytes(32))
+    return new_key()
 
 
 @pytest.fixture
-async def writer(engine: Engine, ledger: QuorumLedger, key: SigningKey) -> ContractWriter:
+async def writer(own_writer: ContractWriter) -> ContractWriter:
+    """The contract of these tests; a module of tests that only read may share one."""
+    return own_writer
+
+
+@pytest.fixture
+async def own_writer(
+    engine: Engine, ledger: QuorumLedger, stock: Callable[..., Awaitable[ContractWriter]]
+) -> ContractWriter:
     """A contract of a fresh station at the first node, private to it and to the second."""
-    return await deploy(engine, ledger, key)
-
-
-async def deploy(engine: Engine, ledger: QuorumLedger, key: SigningKey) -> ContractWriter:
-    station, customer, *_ = engine.nodes
-    deployment = await ledger.deploy(key, station, [customer.tessera_key])
-    view = ContractView(deployment.address, station)
-    return ContractWriter(view, key, (customer.tessera_key,))
+    return await stock("writers", lambda: deploy(engine, ledger, new_key()))
 
 
 @pytest.fixture
-async def sister_writer(engine: Engine, ledger: QuorumLedger) -> ContractWriter:
+async def sister_writer(
+    engine: Engine, ledger: QuorumLedger, stock: Callable[..., Awaitable[ContractWriter]]
+) -> ContractWriter:
     """Another station of the same customer."""
-    return await deploy(engine, ledger, SigningKey(secrets.token_bytes(32)))
+    return await stock("writers", lambda: deploy(engine, ledger, new_key()))
+
+
+@pytest.fixture
+def client(engine: Engine, session: aiohttp.ClientSession) -> WireClient:
+    """A client of the engine's wire, without the ledger."""
+    nodes = [
+        {
+            "name": node.name,
+            "rpc_url": node.rpc_url,
+            "tessera_url": node.tessera_url,
+            "tessera_public_key": node.tessera_key,
+        }
+        for node in engine.nodes
+    ]
+    return WireClient({"nodes": nodes}, session)
+
+
+@pytest.fixture
+async def contract(client: WireClient, stock: Callable[..., Awaitable[Deployed]]) -> Deployed:
+    """The small contract of the first two nodes; its wallet has sent nothing else."""
+    return await stock("contracts", client.deploy)
 
 
 @pytest.fixture

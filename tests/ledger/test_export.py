@@ -11,6 +11,7 @@ from builders import ticket, tickets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sealing import KEYS, addresses
+from stations import deploy, new_key
 
 from steelyard.ledger import contract
 from steelyard.ledger.errors import ContractMissing, ExportDamaged, NodeContradictsItself
@@ -20,20 +21,40 @@ from steelyard.ledger.exportfile import Sink, encode_line, read_lines
 from steelyard.ledger.seals import Validators
 
 
-@pytest.fixture
-async def registered(ledger, writer):
+async def fill(ledger, writer):
     """Three tickets in one transaction, then two alone."""
     await ledger.register(writer, tickets(3))
     await ledger.register(writer, [ticket(10)])
     await ledger.register(writer, [ticket(11, vehicle=None)])
+    return writer
+
+
+@pytest.fixture
+async def writer(once, engine, ledger):
+    """A contract with five tickets, for tests that only read."""
+
+    async def make():
+        return await fill(ledger, await deploy(engine, ledger, new_key()))
+
+    return await once("exported", make)
+
+
+@pytest.fixture
+def registered(writer):
+    """What is in the contract."""
     return [*tickets(3), ticket(10), ticket(11, vehicle=None)]
 
 
 @pytest.fixture
-async def file(tmp_path, ledger, customer_view, registered):
+async def file(once, tmp_path, ledger, customer_view):
     """The export of these five, from the customer's node."""
     path = tmp_path / "station.ndjson"
-    await ledger.exporter(customer_view).export(path)
+
+    async def make():
+        await ledger.exporter(customer_view).export(path)
+        return path.read_bytes()
+
+    path.write_bytes(await once("export", make))
     return path
 
 
@@ -79,10 +100,10 @@ async def test_a_stranger_has_nothing_to_export(tmp_path, ledger, stranger_view,
         await examine(file, beside=Beside(ledger.node(stranger_view), stranger_view))
 
 
-async def test_an_export_of_nothing_is_whole(tmp_path, ledger, writer):
+async def test_an_export_of_nothing_is_whole(tmp_path, ledger, own_writer):
     """A contract without tickets has an export of two lines that holds."""
     path = tmp_path / "empty.ndjson.gz"
-    written = await ledger.exporter(writer.view).export(path)
+    written = await ledger.exporter(own_writer.view).export(path)
     assert (written.tickets, kinds(path)) == (0, ["header", "end"])
     assert (await examine(path)).progress.end["total"] == 0
 
@@ -99,12 +120,13 @@ async def test_a_range_of_blocks_is_a_part(tmp_path, ledger, writer, file):
 
 
 @pytest.mark.parametrize("name", ["again.ndjson", "again.ndjson.gz"])
-async def test_an_export_goes_on(tmp_path, ledger, writer, registered, name):
+async def test_an_export_goes_on(tmp_path, ledger, own_writer, name):
     """A complete export takes up what came since, and becomes what a fresh one is."""
     path, fresh = tmp_path / name, tmp_path / f"fresh-{name}"
-    exporter = ledger.exporter(writer.view)
+    exporter = ledger.exporter(own_writer.view)
+    await fill(ledger, own_writer)
     await exporter.export(path)
-    await ledger.register(writer, [ticket(20), ticket(21)])
+    await ledger.register(own_writer, [ticket(20), ticket(21)])
     written = await exporter.export(path, resume=True)
     assert (written.tickets, written.resumed_at) == (7, 6)
     whole = await exporter.export(fresh)
@@ -161,12 +183,10 @@ async def test_what_was_written_before_a_failure_is_kept(
     assert (await examine(path)).progress.tickets == 5
 
 
-async def test_a_file_of_something_else_is_not_gone_on_with(
-    tmp_path, ledger, writer, file, engine, key
-):
+async def test_a_file_of_something_else_is_not_gone_on_with(tmp_path, ledger, writer, file, engine):
     """Another contract's export, other blocks, or any other file: refused, and left as it is."""
     station, customer, _ = engine.nodes
-    twin = await ledger.deploy(key, station, [customer.tessera_key])
+    twin = await ledger.deploy(writer.key, station, [customer.tessera_key])
     other = ledger.exporter(replace(writer.view, address=twin.address))
     before = file.read_bytes()
     for attempt in (
@@ -379,17 +399,19 @@ async def test_a_node_that_contradicts_itself_is_not_believed(
         await ledger.exporter(proxied.view).export(tmp_path / "lie.ndjson")
 
 
-async def test_a_block_with_two_stations_is_written_whole(tmp_path, ledger, writer, sister_writer):
+async def test_a_block_with_two_stations_is_written_whole(
+    tmp_path, ledger, own_writer, sister_writer
+):
     """Another station's transactions in the block count for its root, and hide their tickets."""
     for attempt in range(20):
         ours, theirs = await asyncio.gather(
-            ledger.register(writer, [ticket(attempt)]),
+            ledger.register(own_writer, [ticket(attempt)]),
             ledger.register(sister_writer, [ticket(1000 + attempt, vehicle="secret")]),
         )
         if ours[0].receipt.block_number == theirs[0].receipt.block_number:
             break
     path = tmp_path / "shared.ndjson"
-    await ledger.exporter(writer.view).export(path)
+    await ledger.exporter(own_writer.view).export(path)
     assert (await examine(path)).progress.tickets == attempt + 1
     assert max(len(one["transactions"]) for one in records(path) if one["type"] == "block") == 2
     assert b"secret" not in path.read_bytes()

@@ -8,6 +8,7 @@ from builders import ticket, tickets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from stations import deploy, new_key
 
 from steelyard.ledger.errors import NodeUnavailable
 from steelyard.ledger.seals import Validators
@@ -20,10 +21,25 @@ def failed(proof) -> list[str]:
 
 
 @pytest.fixture
-async def registered(ledger, writer):
-    """Three tickets of one transaction, and the receipt of the second."""
-    outcomes = await ledger.register(writer, tickets(3))
-    return outcomes[1].receipt
+async def settled(once, engine, ledger):
+    """Three tickets of one transaction."""
+
+    async def make():
+        writer = await deploy(engine, ledger, new_key())
+        return writer, await ledger.register(writer, tickets(3))
+
+    return await once("verified", make)
+
+
+@pytest.fixture
+def writer(settled):
+    return settled[0]
+
+
+@pytest.fixture
+def registered(settled):
+    """The receipt of the second of them."""
+    return settled[1][1].receipt
 
 
 async def test_a_good_receipt_holds_at_both_parties(ledger, writer, customer_view, registered):
@@ -99,10 +115,10 @@ async def test_a_receipt_of_another_ticket_does_not_hold(ledger, writer, registe
     assert failed(proof) == ["The ticket given is the one that the contract holds"]
 
 
-async def test_another_contract_does_not_vouch(engine, ledger, writer, key, registered):
+async def test_another_contract_does_not_vouch(engine, ledger, writer, registered):
     """A receipt is proved for its own contract only, not for a station's other one."""
     station, customer, _ = engine.nodes
-    twin = await ledger.deploy(key, station, [customer.tessera_key])
+    twin = await ledger.deploy(writer.key, station, [customer.tessera_key])
     proof = await ledger.verify(replace(writer.view, address=twin.address), registered)
     assert "The transaction goes to the station's contract" in failed(proof)
 

@@ -167,6 +167,8 @@ MEASURED = [
     (UNIQUE, Verdict.DISTRIBUTED, None),
     (POSTGRESQL, Verdict.DISTRIBUTED, None),
     ("404 status: Recipient not found for key: Bw=", Verdict.REFUSED, PartyUnreachable),
+    ('410 status: {\n"message":"Connection error while communicating with http://x/"}',
+     Verdict.REFUSED, PartyUnreachable),
     ("500 status: Unable to push payload to recipient url http://x/", Verdict.REFUSED,
      PrivacyManagerUnavailable),
     ("404 status: Raw Transaction with hash V== was not found", Verdict.REFUSED,

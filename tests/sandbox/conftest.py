@@ -1,13 +1,12 @@
 """A running consortium of three with short blocks, a client, and a deployed contract."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import aiohttp
 import pytest
 
-from sandbox_world import CONTRACT, Wallet, WireClient
 from steelyard.sandbox.consortium import Consortium
+from wire_world import Deployed, WireClient
 
 
 @pytest.fixture
@@ -28,19 +27,7 @@ def client(consortium: Consortium, session: aiohttp.ClientSession) -> WireClient
     return WireClient(consortium.network, session)
 
 
-@dataclass
-class Deployed:
-    wallet: Wallet
-    address: str
-
-    @property
-    def to(self) -> bytes:
-        return bytes.fromhex(self.address[2:])
-
-
 @pytest.fixture
 async def contract(client: WireClient) -> Deployed:
     """A contract of node-1 and node-2."""
-    wallet = Wallet()
-    sent = await client.mined(await client.send(wallet, b"", CONTRACT))
-    return Deployed(wallet, sent.receipts[0]["contractAddress"])
+    return await client.deploy()

@@ -4,10 +4,10 @@ import asyncio
 
 from eth_hash.auto import keccak
 
-from sandbox_world import CONTRACT, KEEP, Wallet, calldata, hexed
 from steelyard.sandbox.codec import list_root
 from steelyard.sandbox.consortium import Consortium
 from steelyard.sandbox.rlp import decode, encode
+from wire_world import CONTRACT, KEEP, Wallet, calldata, hexed
 
 FIELDS = [
     "parentHash",
@@ -128,7 +128,7 @@ async def test_time_never_goes_back(consortium):
 
 async def test_empty_blocks_have_a_period_of_their_own(session):
     """With a long empty block period there are no blocks until there is work, and then at once."""
-    from sandbox_world import WireClient
+    from wire_world import WireClient
 
     async with Consortium(nodes=2, block_period=0.01, empty_block_period=3600.0) as consortium:
         client = WireClient(consortium.network, session)

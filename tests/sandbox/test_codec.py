@@ -8,7 +8,6 @@ from eth_hash.auto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox_world import Wallet
 from steelyard.sandbox.codec import bloom, contract_address, intrinsic_gas, list_root, trie_root
 from steelyard.sandbox.errors import RpcError
 from steelyard.sandbox.jsonrpc import answer
@@ -18,6 +17,7 @@ from steelyard.sandbox.node import Node
 from steelyard.sandbox.privacy import PrivacyManager
 from steelyard.sandbox.rlp import RlpError, decode, encode
 from steelyard.sandbox.transaction import decode_transaction
+from wire_world import Wallet
 
 items = st.recursive(st.binary(max_size=70), lambda each: st.lists(each, max_size=5), max_leaves=9)
 

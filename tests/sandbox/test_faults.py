@@ -7,10 +7,10 @@ import socket
 import aiohttp
 import pytest
 
-from sandbox_world import CONTRACT, KEEP, Wallet, calldata, hexed
 from steelyard.sandbox.consortium import Consortium
 from steelyard.sandbox.errors import SandboxProblem
 from steelyard.sandbox.faults import Fault, FaultKind
+from wire_world import CONTRACT, KEEP, Wallet, calldata, hexed
 
 
 async def test_a_node_that_is_down_refuses_and_comes_back_with_the_blocks(
@@ -39,10 +39,13 @@ async def test_a_node_goes_down_under_an_open_connection(consortium, client):
 
 
 async def test_a_partys_manager_that_is_down_fails_the_send(consortium, client, contract):
-    """It is as if nobody had its key; nothing is in the pool; later the same send goes through."""
+    """First it is offline, then nobody has its key; later the same send goes through."""
     await consortium.privacy_manager_down("node-2")
     digest = await client.store(0, calldata(KEEP, 1, 7))
     raw = contract.wallet.sign(contract.to, digest)
+    error = (await client.offer(0, raw, [1]))["error"]
+    assert error["message"].startswith("410 status: ")
+    assert "Connection error while communicating with http://" in error["message"]
     error = (await client.offer(0, raw, [1]))["error"]
     assert error["message"] == f"404 status: Recipient not found for key: {client.key(1)}"
     address = hexed(contract.wallet.address)
@@ -54,13 +57,56 @@ async def test_a_partys_manager_that_is_down_fails_the_send(consortium, client, 
     assert (await client.receipt(1, sent))["logs"]
 
 
-async def test_ones_own_manager_that_is_down_fails_the_send(consortium, client, contract):
-    """The node says so, and takes nothing."""
+async def test_a_node_ends_where_it_needs_its_manager_in_vain(consortium, client, contract):
+    """As GoQuorum does, it takes nothing and is gone until it is started again."""
     digest = await client.store(0, calldata(KEEP, 1, 7))
-    await consortium.privacy_manager_down("node-1")
-    error = (await client.offer(0, contract.wallet.sign(contract.to, digest), [1]))["error"]
-    assert error["code"] == -32000
-    assert len(consortium.ledger.pool) == 0
+    raw = contract.wallet.sign(contract.to, digest)
+    for ask in (
+        lambda: client.offer(0, raw, [1]),
+        lambda: client.ask(0, "eth_getQuorumPayload", hexed(digest)),
+    ):
+        await consortium.privacy_manager_down("node-1")
+        assert await client.result(0, "eth_blockNumber")
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await ask()
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await client.ask(0, "eth_blockNumber")
+        assert len(consortium.ledger.pool) == 0
+        await consortium.privacy_manager_up("node-1")
+        await consortium.node_up("node-1")
+    sent = (await client.offer(0, raw, [1]))["result"]
+    assert (await client.receipt(0, sent))["logs"]
+
+
+async def test_a_node_without_its_manager_ends_over_anybodys_transaction(
+    consortium, client, contract
+):
+    """A party or not; when it is back it has seen everything."""
+    await consortium.privacy_manager_down("node-2")
+    await consortium.privacy_manager_down("node-3")
+    sent = await client.send(contract.wallet, contract.to, calldata(KEEP, 1, 7), parties=())
+    await client.receipt(0, sent.hash)
+    for name in ("node-2", "node-3"):
+        while consortium.member(name).rpc.up:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+        await consortium.privacy_manager_up(name)
+        await consortium.node_up(name)
+    for node in (1, 2):
+        assert (await client.receipt(node, sent.hash))["logs"] == []
+
+
+async def test_what_a_node_took_can_be_lost(consortium, client, contract):
+    """Only what came through it is forgotten, and may come again."""
+    consortium.halt_blocks()
+    ours = await client.send(contract.wallet, contract.to, calldata(KEEP, 1, 7))
+    theirs = await client.send(Wallet(), b"", CONTRACT, node=1)
+    assert consortium.lose_pool("node-1") == 1
+    assert await client.result(0, "eth_getTransactionByHash", ours.hash) is None
+    assert await client.result(0, "eth_getTransactionByHash", theirs.hash)
+    raw = contract.wallet.sign(contract.to, ours.digest, nonce=1)
+    assert await client.result(0, "eth_sendRawTransaction", hexed(raw)) == ours.hash
+    consortium.resume_blocks()
+    assert (await client.receipt(1, ours.hash))["logs"]
 
 
 async def test_a_dropped_response_was_carried_out(consortium, client, contract):

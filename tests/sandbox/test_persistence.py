@@ -9,10 +9,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from sandbox_world import CONTRACT, KEEP, Wallet, WireClient, calldata, hexed
 from steelyard.sandbox.consortium import Consortium
 from steelyard.sandbox.errors import SandboxProblem
 from steelyard.sandbox.store import LedgerStore
+from wire_world import CONTRACT, KEEP, Wallet, WireClient, calldata, hexed
 
 LOG = "ledger.log"
 
@@ -85,6 +85,44 @@ async def test_a_stored_payload_survives(tmp_path):
             client = WireClient(consortium.network, session)
             answer = await client.offer(0, wallet.sign(b"", digest), [1])
             assert (await client.receipt(1, answer["result"]))["status"] == "0x1"
+
+
+async def test_what_waits_waits_on(tmp_path):
+    """A node's pool outlives it, gaps and all, unless it was lost."""
+    wallet, lost = Wallet(), Wallet()
+    async with (
+        Consortium(nodes=2, block_period=0.02, directory=tmp_path) as consortium,
+        aiohttp.ClientSession() as session,
+    ):
+        client = WireClient(consortium.network, session)
+        consortium.halt_blocks()
+        await client.send(lost, b"", CONTRACT, node=1)
+        consortium.lose_pool("node-2")
+        wallet.nonce = 1
+        behind = await client.send(wallet, b"", CONTRACT)
+    async with (
+        Consortium(nodes=2, block_period=0.02, directory=tmp_path) as consortium,
+        aiohttp.ClientSession() as session,
+    ):
+        client = WireClient(consortium.network, session)
+        assert len(consortium.ledger.pool) == 1
+        assert await client.result(1, "eth_getTransactionByHash", behind.hash) is None
+        wallet.nonce = 0
+        first = await client.mined(await client.send(wallet, b"", CONTRACT))
+        await client.mined(behind)
+        assert [one.receipts[1]["status"] for one in (first, behind)] == ["0x1", "0x1"]
+    again = Consortium(nodes=2, directory=tmp_path)
+    assert len(again.ledger.pool) == 0
+    again._close_store()
+
+
+async def test_a_ledger_of_another_version_is_an_error(tmp_path):
+    """It is named for what it is, and left alone."""
+    content = b"steelyard sandbox ledger 2\n" + bytes(40)
+    (tmp_path / LOG).write_bytes(content)
+    with pytest.raises(SandboxProblem, match="by another version of the sandbox"):
+        Consortium(nodes=2, directory=tmp_path)
+    assert (tmp_path / LOG).read_bytes() == content
 
 
 def record(directory: Path) -> bytes:
@@ -206,7 +244,10 @@ async def start_process(directory: Path) -> tuple[asyncio.subprocess.Process, di
 
 
 async def test_sigkill_loses_nothing_that_was_mined(tmp_path):
-    """Killed again and again while it works: each receipt that was seen stays, hash by hash."""
+    """Killed again and again while it works: each receipt that was seen stays, hash by hash.
+
+    So does what was taken and waits: its nonce is used.
+    """
     wallet, receipts, address = Wallet(), [], ""
     for life in range(4):
         process, network = await start_process(tmp_path)
@@ -218,7 +259,7 @@ async def test_sigkill_loses_nothing_that_was_mined(tmp_path):
                 block = await client.result(2, "eth_getBlockByHash", receipt["blockHash"], False)
                 assert digest in block["transactions"]
             count = await client.result(
-                0, "eth_getTransactionCount", hexed(wallet.address), "latest"
+                0, "eth_getTransactionCount", hexed(wallet.address), "pending"
             )
             wallet.nonce = int(count, 16)
             if life == 0:
@@ -234,6 +275,8 @@ async def test_sigkill_loses_nothing_that_was_mined(tmp_path):
                     )
                 )
                 receipts.append(sent.receipts[1])
+            for other in range(1000, 1000 + life):
+                assert await client.read(1, address, other) == 1
             await client.send(wallet, bytes.fromhex(address[2:]), calldata(KEEP, 1000 + life, 1))
             process.send_signal(signal.SIGKILL)
             assert await process.wait() == -signal.SIGKILL

@@ -1,6 +1,6 @@
 """Public transactions are carried out at every node, in a state that all share."""
 
-from sandbox_world import CONTRACT, KEEP, READ, Wallet, calldata, hexed
+from wire_world import CONTRACT, KEEP, READ, Wallet, calldata, hexed
 
 CHAIN = 1337
 

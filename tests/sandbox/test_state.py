@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox_world import CONTRACT, KEEP, MANY, READ, REVERT, calldata
 from steelyard.sandbox.codec import contract_address
 from steelyard.sandbox.state import HISTORY_BLOCKS, BlockContext, WorldState
+from wire_world import CONTRACT, KEEP, MANY, READ, REVERT, calldata
 
 SENDER = b"\xad" * 20
 GAS = 10_000_000

@@ -30,7 +30,7 @@ class PrivacyManagerUnavailable(LedgerProblem):
 
 
 class PartyUnreachable(PrivacyManagerUnavailable):
-    """No privacy manager known to ours holds a party's key: it is down, new, or misspelt."""
+    """No privacy manager that ours reaches holds a party's key: it is down, new, or misspelt."""
 
     slug = "party-unreachable"
     title = "A party's privacy manager cannot be reached"

@@ -45,7 +45,11 @@ _WORDINGS = (
     # To a Tessera before 20.10 GoQuorum speaks another way, and tells its answer without the text.
     (Verdict.UNEXPLAINED, re.compile(r"^Non-200 status code:.*\bStatusCode:500\b")),
 )
-_PARTY = re.compile(r"recipient not found|^Non-200 status code:.*\bStatusCode:404\b", re.IGNORECASE)
+# A party that does not answer is offline at the first send, and unknown from then on.
+_PARTY = re.compile(
+    r"recipient not found|^410 status:|^Non-200 status code:.*\bStatusCode:(404|410)\b",
+    re.IGNORECASE,
+)
 _PRIVACY_MANAGER = re.compile(
     r"^\d{3} status:|^Non-200 status code:|\.ipc|privacy manager|dial |connect:", re.IGNORECASE
 )
@@ -64,7 +68,7 @@ def problem_of(error: NodeError, node: str) -> LedgerProblem:
     """The named error of a refusal."""
     if _PARTY.search(error.message):
         return PartyUnreachable(
-            f"The privacy manager of {node} knows no privacy manager that holds the key of a party"
+            f"The privacy manager of {node} reaches none that holds the key of a party"
         )
     if _PRIVACY_MANAGER.search(error.message):
         return PrivacyManagerUnavailable(

@@ -1,17 +1,19 @@
 """Questions to a node's state: eth_call and its like."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from steelyard.sandbox import arguments as read
-from steelyard.sandbox.codec import intrinsic_gas
-from steelyard.sandbox.errors import RpcError, invalid_params, server_error
+from steelyard.sandbox.codec import checksummed, intrinsic_gas
+from steelyard.sandbox.errors import RpcError, server_error
 from steelyard.sandbox.ledger import SharedLedger
 from steelyard.sandbox.node import Node
 from steelyard.sandbox.state import Outcome, WorldState
 from steelyard.sandbox.views import data
 
-GAS_CAP = 50_000_000  # GoQuorum's default of --rpc.gascap
+GAS_CAP = 25_000_000  # GoQuorum's default of --rpc.gascap
+_LEAST_GAS = 21_000  # of any transaction; eth_estimateGas does not look at less
 _ERROR_STRING = bytes.fromhex("08c379a0")
 _NOBODY = bytes(20)
 
@@ -22,6 +24,7 @@ class _Message:
     to: bytes | None
     data: bytes
     gas: int
+    value: int
 
 
 class Calls:
@@ -46,8 +49,13 @@ class Calls:
         """The least gas with which a message succeeds, found by bisection as GoQuorum does."""
         request = _read_message(message)
         number = self._number(tag)
-        most = request.gas
+        most = request.gas if request.gas >= _LEAST_GAS else GAS_CAP
+        too_little = server_error(f"gas required exceeds allowance ({most})")
+        if most < intrinsic_gas(request.data, creates=request.to is None):
+            raise too_little
         outcome = self._run(request, most, number)
+        if outcome.ran_out:
+            raise too_little
         if not outcome.success:
             raise execution_error(outcome)
         low = max(outcome.gas_used, intrinsic_gas(request.data, creates=request.to is None)) - 1
@@ -87,6 +95,11 @@ class Calls:
             raise server_error(
                 f"err: intrinsic gas too low: have {gas}, want {need} (supplied gas {gas})"
             )
+        if request.value:
+            raise server_error(
+                f"err: insufficient funds for transfer: address {checksummed(request.sender)} "
+                f"(supplied gas {gas})"
+            )
         state = self._state(request.to, number)
         context = self._ledger.context(number)
         return state.call(request.sender, request.to, request.data, gas, context)
@@ -110,23 +123,29 @@ class Calls:
 
 
 def _read_message(message: Any) -> _Message:
+    """What eth_call is asked to run. GoQuorum 24.4.1 does not look at the newer `input`."""
+    if message is None:
+        message = {}
     if not isinstance(message, dict):
-        raise invalid_params("invalid argument 0: json: cannot unmarshal non-object into Go value")
-    sender, to, calldata = message.get("from"), message.get("to"), message.get("data")
-    gas = None if message.get("gas") is None else read.read_quantity(message["gas"], 0)
-    if message.get("value") not in (None, "0x0"):
-        raise server_error("insufficient funds for gas * price + value")
+        raise read.wrong_type(read.name_of(message), 0, "ethapi.CallArgs")
+
+    def member(name: str, reader: Callable[..., Any], absent: Any) -> Any:
+        found = message.get(name)
+        return absent if found is None else reader(found, 0, field=f"CallArgs.{name}")
+
     return _Message(
-        sender=_NOBODY if sender is None else read.read_address(sender, 0),
-        to=None if to is None else read.read_address(to, 0),
-        # GoQuorum 24.4.1 knows `data` only; the newer `input` is not looked at.
-        data=b"" if calldata is None else read.read_bytes(calldata, 0),
-        gas=min(gas or GAS_CAP, GAS_CAP),
+        sender=member("from", read.read_address, _NOBODY),
+        to=member("to", read.read_address, None),
+        data=member("data", read.read_bytes, b""),
+        gas=min(member("gas", read.read_quantity, GAS_CAP), GAS_CAP),
+        value=member("value", read.read_value, 0),
     )
 
 
 def execution_error(outcome: Outcome) -> RpcError:
     """The error that GoQuorum answers for a message that failed."""
+    if outcome.ran_out:
+        return server_error("out of gas")
     if outcome.halt:
         return server_error(_halt_text(outcome.halt))
     if not outcome.output:
@@ -147,9 +166,7 @@ def _halt_text(halt: str) -> str:
         "StackOverflow": "stack limit reached 1024 (1023)",
         "StackUnderflow": "stack underflow (0 <=> 1)",
     }
-    return (
-        "out of gas" if halt.startswith("OutOfGas") else names.get(halt, f"invalid opcode: {halt}")
-    )
+    return names.get(halt, f"invalid opcode: {halt}")
 
 
 def _revert_reason(output: bytes) -> str | None:

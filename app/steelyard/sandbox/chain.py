@@ -16,7 +16,7 @@ from steelyard.sandbox.rlp import Encodable, encode
 from steelyard.sandbox.state import BlockContext, Log
 from steelyard.sandbox.transaction import Transaction
 
-GAS_LIMIT = 0xE0000000
+GAS_LIMIT = 700_000_000  # as in the genesis that `steelyard network` writes
 NO_UNCLES = keccak(encode([]))
 # keccak of the name of QBFT's ancestor, by which clients tell the family of consensus.
 MIX_HASH = bytes.fromhex("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365")

@@ -19,6 +19,16 @@ def contract_address(sender: bytes, nonce: int) -> bytes:
     return keccak(encode([sender, nonce]))[12:]
 
 
+def checksummed(address: bytes) -> str:
+    """An address in the letters of EIP-55."""
+    digits = address.hex()
+    marks = keccak(digits.encode()).hex()
+    return "0x" + "".join(
+        digit.upper() if int(mark, 16) > 7 else digit
+        for digit, mark in zip(digits, marks, strict=False)
+    )
+
+
 def intrinsic_gas(data: bytes, *, creates: bool) -> int:
     """The gas that a transaction costs before it runs (EIP-2028 prices)."""
     zeros = data.count(0)

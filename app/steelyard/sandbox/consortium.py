@@ -25,7 +25,7 @@ from steelyard.sandbox.methods import NodeMethods
 from steelyard.sandbox.node import Node
 from steelyard.sandbox.node_server import node_handler
 from steelyard.sandbox.privacy import PrivacyManager
-from steelyard.sandbox.privacy_server import BODY_LIMIT, privacy_handler
+from steelyard.sandbox.privacy_server import BODY_LIMIT, out_of_heap, privacy_handler
 from steelyard.sandbox.store import LedgerStore
 
 logger = get_logger(__name__)
@@ -120,7 +120,9 @@ class Consortium:
             host=HOST,
             port=tessera_port,
             body_limit=BODY_LIMIT,
+            refuse_length=out_of_heap,
         )
+        node.on_end = rpc.end
         return Member(node, rpc, tessera)
 
     # -- life ----------------------------------------------------------------------------------
@@ -236,13 +238,25 @@ class Consortium:
         logger.info("node down", node=name)
         await self.member(name).rpc.stop()
 
+    def lose_pool(self, name: str) -> int:
+        """Forget the waiting transactions that a node took, as when it loses its journal.
+
+        Gives their number. What a node took is otherwise kept over its restart.
+        """
+        lost = self.ledger.pool.forget(name)
+        logger.info("pool lost", node=name, transactions=lost)
+        return lost
+
     async def node_up(self, name: str) -> None:
         """Let a node answer again, on its old port and with the blocks made meanwhile."""
         logger.info("node up", node=name)
         await self.member(name).rpc.start()
 
     async def privacy_manager_down(self, name: str) -> None:
-        """Let a privacy manager refuse connections, also those of other managers."""
+        """Let a privacy manager refuse connections, also those of other managers.
+
+        Its node goes down at the next private transaction, until it is told to come up again.
+        """
         logger.info("privacy manager down", node=name)
         self.member(name).node.manager.up = False
         await self.member(name).tessera.stop()
@@ -251,7 +265,7 @@ class Consortium:
         """Let a privacy manager answer again, on its old port, with what it held."""
         logger.info("privacy manager up", node=name)
         await self.member(name).tessera.start()
-        self.member(name).node.manager.up = True
+        self.ledger.privacy.came_back(self.member(name).node.manager)
 
     def inject(self, name: str, fault: Fault, *, at: str = "rpc") -> None:
         """Let a fault wait at a member's `rpc` or `tessera` endpoint."""

@@ -105,6 +105,7 @@ class ControlServer:
                 lambda command: consortium.privacy_manager_up(command.node),
                 True,
             ),
+            "lose-pool": (_soon(lambda command: consortium.lose_pool(command.node)), True),
             "halt-blocks": (_soon(lambda _: consortium.halt_blocks()), False),
             "resume-blocks": (_soon(lambda _: consortium.resume_blocks()), False),
             "make-block": (self._make_block, False),

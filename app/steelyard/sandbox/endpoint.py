@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from steelyard.sandbox.errors import SandboxProblem
+from steelyard.sandbox.errors import Ended, SandboxProblem
 from steelyard.sandbox.faults import FaultKind, FaultList
 
 Handler = Callable[[web.BaseRequest, bytes], Awaitable[web.Response] | web.Response]
@@ -13,8 +13,17 @@ _SHUTDOWN = 0.05  # seconds: who takes a node down wants it gone
 BODY_LIMIT = 5 * 1024 * 1024  # geth's limit for a request
 
 
+def _too_large(length: int) -> web.Response:
+    text = f"content length too large ({length}>{BODY_LIMIT})\n"
+    return web.Response(status=413, text=text, headers={"Connection": "close"})
+
+
 class Endpoint:
-    """One server. `called` names what a request asks for, so that faults can be aimed."""
+    """One server. `called` names what a request asks for, so that faults can be aimed.
+
+    A handler that raises Ended takes the server down, as a process that ends while it serves.
+    `refuse_length` answers a request whose body is longer than `body_limit`.
+    """
 
     def __init__(
         self,
@@ -24,11 +33,14 @@ class Endpoint:
         host: str,
         port: int,
         body_limit: int = BODY_LIMIT,
+        refuse_length: Callable[[int], web.Response] = _too_large,
     ) -> None:
         self._handler = handler
         self._called = called
         self._host = host
         self._body_limit = body_limit
+        self._refuse_length = refuse_length
+        self._ending: asyncio.Task[None] | None = None
         self._runner: web.ServerRunner | None = None
         self.port = port
         self.faults = FaultList()
@@ -74,17 +86,25 @@ class Endpoint:
                     connection.transport.abort()
         await runner.cleanup()
 
+    def end(self) -> None:
+        """Go down without being waited for, as a process that ends by itself."""
+        if self._ending is None or self._ending.done():
+            self._ending = asyncio.get_running_loop().create_task(self.stop())
+
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         length = request.content_length or 0
         if length > self._body_limit:
-            text = f"content length too large ({length}>{self._body_limit})\n"
-            return web.Response(status=413, text=text, headers={"Connection": "close"})
+            return self._refuse_length(length)
         body = await self._read(request)
         if body is None:
-            return web.Response(status=413, text="http: request body too large\n")
-        if not self.faults:
-            return self._handler(request, body)
-        return await self._serve_with_faults(request, body)
+            return self._refuse_length(self._body_limit + 1)
+        try:
+            if not self.faults:
+                return self._handler(request, body)
+            return await self._serve_with_faults(request, body)
+        except Ended:
+            self.end()
+            return _cut(request)
 
     async def _read(self, request: web.BaseRequest) -> bytes | None:
         parts = bytearray()

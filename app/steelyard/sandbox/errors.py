@@ -10,6 +10,10 @@ class SandboxProblem(Problem):
     title = "The sandbox cannot run"
 
 
+class Ended(Exception):
+    """The process behind an endpoint ended instead of answering."""
+
+
 class RpcError(Exception):
     """An error member of a JSON-RPC answer: code, message and data as GoQuorum gives them."""
 

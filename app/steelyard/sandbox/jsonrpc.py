@@ -6,7 +6,7 @@ from structlog import get_logger
 
 from steelyard.json_text import read_json
 from steelyard.sandbox.documents import write_json
-from steelyard.sandbox.errors import RpcError, invalid_params, server_error
+from steelyard.sandbox.errors import Ended, RpcError, invalid_params, server_error
 from steelyard.sandbox.methods import NodeMethods
 
 logger = get_logger(__name__)
@@ -52,15 +52,20 @@ def _failure(identifier: Any, error: RpcError) -> dict[str, Any]:
 
 
 def _answer_one(methods: NodeMethods, request: Any) -> dict[str, Any] | None:
-    if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-        return _failure(None, RpcError(-32600, "invalid request"))
+    wrong = RpcError(-32600, "invalid request")
+    if not isinstance(request, dict) or isinstance(request.get("id"), dict | list):
+        return _failure(None, wrong)
     identifier = request.get("id")
-    if isinstance(identifier, dict | list):
-        return _failure(None, RpcError(-32600, "invalid request"))
+    if not isinstance(request.get("method"), str) or not request["method"]:
+        # What looks like an answer is one to a request that was never made.
+        is_answer = "params" not in request and ("result" in request or "error" in request)
+        return None if is_answer and "id" in request else _failure(identifier, wrong)
     try:
         result = _call(methods, request["method"], request.get("params"))
     except RpcError as error:
         reply = _failure(identifier, error)
+    except Ended:
+        raise
     except Exception as error:  # noqa: BLE001 - geth survives a crash in a method, in these words
         crash = repr(error)
         logger.error("method handler crashed", method=request["method"], error=crash)  # noqa: TRY400 - a line, no traceback
@@ -83,7 +88,4 @@ def _call(methods: NodeMethods, name: str, params: Any) -> Any:
     given = len(arguments)
     if given < method.required:
         raise invalid_params(f"missing value for required argument {given}")
-    missing = next((i for i in range(method.required) if arguments[i] is None), None)
-    if missing is not None:
-        raise invalid_params(f"missing value for required argument {missing}")
     return method.call(*arguments)

@@ -3,9 +3,10 @@
 from steelyard.sandbox.chain import Block
 from steelyard.sandbox.errors import RpcError, SandboxProblem
 from steelyard.sandbox.ledger import SharedLedger
+from steelyard.sandbox.pool import Waiting
 from steelyard.sandbox.privacy import PrivacyManager
 from steelyard.sandbox.rlp import Item
-from steelyard.sandbox.store import BLOCK, HELD, RAW, LedgerStore
+from steelyard.sandbox.store import BLOCK, HELD, LOST, RAW, WAITING, LedgerStore
 from steelyard.sandbox.transaction import decode_transaction
 
 
@@ -27,7 +28,16 @@ class Keeper:
         for record in self._store.replay():
             self._apply(record, payloads)
         self._ledger.privacy.watcher = self
+        self._ledger.pool.watcher = self
         self._ledger.watcher = self
+
+    def taken(self, waiting: Waiting) -> None:
+        """A node took a transaction: it waits on after a restart, as in geth's journal."""
+        self._store.append([WAITING, self._indexes[waiting.origin], waiting.transaction.raw])
+
+    def lost(self, origin: str) -> None:
+        """What a node took and waited is forgotten."""
+        self._store.append([LOST, self._indexes[origin]])
 
     def stored(self, manager: PrivacyManager, digest: bytes, payload: bytes) -> None:
         """A payload was stored at its sender's manager."""
@@ -50,6 +60,10 @@ class Keeper:
                     self._manager(index).raw[digest] = payload
                 case [kind, bytes(index), bytes(digest)] if kind == HELD:
                     self._manager(index).received[digest] = payloads[digest]
+                case [kind, bytes(index), bytes(raw)] if kind == WAITING:
+                    self._ledger.pool.add(decode_transaction(raw), self._manager(index).name)
+                case [kind, bytes(index)] if kind == LOST:
+                    self._ledger.pool.forget(self._manager(index).name)
                 case [kind, bytes(timestamp), bytes(digest), list(raws)] if kind == BLOCK:
                     self._apply_block(int.from_bytes(timestamp, "big"), digest, raws)
                 case _:

@@ -45,9 +45,10 @@ class SharedLedger:
     def send_private(self, node: Node, transaction: Transaction, parties: Sequence[str]) -> None:
         """Hand the payload to the parties, then put the transaction into the pool.
 
-        Raises RpcError, in the order in which GoQuorum finds fault.
+        Raises RpcError, in the order in which GoQuorum finds fault, and Ended.
         """
         if transaction.data:
+            node.need_manager()
             try:
                 self.privacy.distribute(node.manager, digest_of(transaction), parties)
             except TesseraError as error:

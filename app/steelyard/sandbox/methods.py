@@ -1,6 +1,5 @@
 """The JSON-RPC methods of one node."""
 
-from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +8,9 @@ from steelyard import __version__
 from steelyard.sandbox import arguments as read
 from steelyard.sandbox.calls import Calls
 from steelyard.sandbox.chain import Block, Location
-from steelyard.sandbox.errors import invalid_params, server_error
+from steelyard.sandbox.errors import server_error
 from steelyard.sandbox.ledger import SharedLedger
+from steelyard.sandbox.logquery import read_log_query
 from steelyard.sandbox.node import Node
 from steelyard.sandbox.transaction import decode_transaction
 from steelyard.sandbox.views import block_view, data, logs_view, receipt_view, transaction_view
@@ -113,7 +113,7 @@ class NodeMethods:
 
     def _transaction_at(self, tag: Any, index: Any) -> dict[str, Any] | None:
         block = self._block_at(tag)
-        position = read.read_quantity(index, 1)
+        position = read.read_quantity(index, 1, "hexutil.Uint")
         if block is None or position >= len(block.transactions):
             return None
         return transaction_view(block.transactions[position], Location(block, position))
@@ -139,11 +139,10 @@ class NodeMethods:
 
     def _send_private(self, raw: Any, options: Any) -> str:
         encoded = read.read_bytes(raw, 0)
-        parties = read.read_private_for(options, 1)
+        parties, flag = read.read_private_for(options, 1)
         transaction = decode_transaction(encoded)
         if parties is None:
             raise server_error("transaction is not private")
-        flag = options.get("privacyFlag") or _STANDARD_PRIVATE
         if flag not in _PRIVACY_FLAGS:
             raise server_error("invalid privacy flag")
         if flag != _STANDARD_PRIVATE:
@@ -156,50 +155,17 @@ class NodeMethods:
 
     def _payload(self, digest: Any) -> str:
         key = read.read_digest(digest)
-        manager = self._node.manager
-        if not manager.up:
-            raise server_error("the privacy manager is down")
-        return data(manager.received.get(key, b""))
+        self._node.need_manager()
+        return data(self._node.manager.received.get(key, b""))
 
     # -- logs ----------------------------------------------------------------------------------
 
     def _logs(self, query: Any) -> list[dict[str, Any]]:
-        if not isinstance(query, dict):
-            raise invalid_params(
-                "invalid argument 0: json: cannot unmarshal non-object into Go value"
-            )
-        blocks = self._log_range(query)
-        addresses = read.read_addresses(query.get("address"), 0)
-        topics = read.read_topics(query.get("topics"), 0)
-        wanted_addresses = {data(address) for address in addresses}
-        wanted = [None if each is None else {data(topic) for topic in each} for each in topics]
+        wanted = read_log_query(query, self._chain)
         return [
             log
-            for block in blocks
+            for block in wanted.blocks
             for index in range(len(block.transactions))
             for log in logs_view(self._ledger, self._node, Location(block, index))
-            if (not wanted_addresses or log["address"] in wanted_addresses)
-            and len(wanted) <= len(log["topics"])
-            and all(
-                allowed is None or topic in allowed
-                for allowed, topic in zip(wanted, log["topics"], strict=False)
-            )
+            if wanted.takes(log)
         ]
-
-    def _log_range(self, query: dict[str, Any]) -> list[Block]:
-        if query.get("blockHash") is not None:
-            if query.get("fromBlock") is not None or query.get("toBlock") is not None:
-                raise invalid_params(
-                    "invalid argument 0: cannot specify both BlockHash and FromBlock/ToBlock, "
-                    "choose one or the other"
-                )
-            block = self._chain.by_hash(read.read_hash(query["blockHash"], 0))
-            if block is None:
-                raise server_error("unknown block")
-            return [block]
-        head = self._chain.head.number
-        first = read.read_block(query.get("fromBlock") or "latest", 0, head)
-        last = read.read_block(query.get("toBlock") or "latest", 0, head)
-        filled = self._chain.filled
-        numbers = filled[bisect_left(filled, first) : bisect_left(filled, last + 1)]
-        return [self._chain.blocks[number] for number in numbers]

@@ -8,6 +8,7 @@ from aiohttp import web
 from steelyard.sandbox.jsonrpc import answer
 from steelyard.sandbox.methods import NodeMethods
 
+_CONTENT_TYPES = ("application/json", "application/json-rpc", "application/jsonrequest")
 _REFUSED = {"X-Content-Type-Options": "nosniff"}
 
 
@@ -26,13 +27,13 @@ def node_handler(methods: NodeMethods) -> Callable[[web.BaseRequest, bytes], web
 def _refusal(request: web.BaseRequest) -> web.Response | None:
     if not host_allowed(request.host):
         return _refuse(403, "invalid host specified")
-    if request.method == "GET" and not request.body_exists:
-        return web.Response()
-    if request.method not in ("POST", "OPTIONS"):
-        return _refuse(405, "method not allowed")
     if request.path != "/":
         return web.Response(status=404)
-    if request.content_type != "application/json":
+    if request.method == "GET" and not request.body_exists and not request.query_string:
+        return web.Response()
+    if request.method in ("PUT", "DELETE"):
+        return _refuse(405, "method not allowed")
+    if request.method != "OPTIONS" and request.content_type not in _CONTENT_TYPES:
         return _refuse(415, "invalid content type, only application/json is supported")
     return None
 

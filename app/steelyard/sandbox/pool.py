@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from steelyard.sandbox.codec import intrinsic_gas
 from steelyard.sandbox.errors import server_error
@@ -20,6 +21,18 @@ class Waiting:
     origin: str
 
 
+class PoolWatcher(Protocol):
+    """Is told what waits, so that it can be kept."""
+
+    def taken(self, waiting: Waiting) -> None:
+        """A node took a transaction."""
+        ...
+
+    def lost(self, origin: str) -> None:
+        """What a node took and waited is forgotten."""
+        ...
+
+
 class Pool:
     """One pool for the consortium; gossip is immediate, but for transactions behind a gap."""
 
@@ -29,6 +42,7 @@ class Pool:
         self._senders: dict[bytes, dict[int, Waiting]] = {}
         self._hashes: dict[bytes, Waiting] = {}
         self._arrived = asyncio.Event()
+        self.watcher: PoolWatcher | None = None
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -46,6 +60,8 @@ class Pool:
         waiting = Waiting(transaction, origin)
         queue[transaction.nonce] = waiting
         self._hashes[transaction.hash] = waiting
+        if self.watcher is not None:
+            self.watcher.taken(waiting)
         self._arrived.set()
 
     def _validate(self, transaction: Transaction) -> None:
@@ -122,3 +138,12 @@ class Pool:
         del queue[transaction.nonce]
         if not queue:
             del self._senders[transaction.sender]
+
+    def forget(self, origin: str) -> int:
+        """Forget what a node took; gives how many transactions that were."""
+        lost = [one.transaction for one in self._hashes.values() if one.origin == origin]
+        for transaction in lost:
+            self.remove(transaction)
+        if self.watcher is not None:
+            self.watcher.lost(origin)
+        return len(lost)

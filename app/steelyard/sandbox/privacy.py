@@ -13,8 +13,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from steelyard.sandbox.errors import TesseraError
+from steelyard.sandbox.javabase64 import decode_strictly
 
 DIGEST_SIZE = 64
+_KEY_SIZE = 32
+# What Tessera says of a peer that does not answer, before it forgets its keys.
+_OFFLINE = (
+    '{{\n"servlet":"org.glassfish.jersey.servlet.ServletContainer-1b2c4efc",\n'
+    '"message":"Connection error while communicating with {url}/",\n'
+    '"url":"/sendsignedtx",\n"status":"410"\n}}'
+)
 
 
 @dataclass(slots=True)
@@ -47,6 +55,7 @@ class PrivacyNetwork:
     def __init__(self, managers: Sequence[PrivacyManager]) -> None:
         self.managers = tuple(managers)
         self.watcher: PayloadWatcher | None = None
+        self._forgotten: set[str] = set()  # managers whose silence was noticed
         self._by_key = {manager.public_key: manager for manager in managers}
 
     def store_raw(self, manager: PrivacyManager, payload: bytes, sender_key: str | None) -> bytes:
@@ -71,28 +80,33 @@ class PrivacyNetwork:
         reached; parties that were served before the failing one keep the payload, as they do in
         Tessera, and the sender's manager forgets that it sent.
         """
-        if not manager.up:
-            raise TesseraError(500, f"{manager.name} is down")
         payload = manager.raw.get(digest)
         encoded = base64.b64encode(digest).decode()
         if payload is None:
             raise TesseraError(404, f"Raw Transaction with hash {encoded} was not found")
-        for key in parties:
-            _check_key(key)
+        keys = [normal_key(key) for key in parties]
         if digest in manager.received:
             raise TesseraError(500, _already_stored(digest))
-        for key in dict.fromkeys(parties):
+        for key in dict.fromkeys(keys):
             if key != manager.public_key:
                 self._push(key, digest, payload)
         self._hold(manager, digest, payload)
 
     def _push(self, key: str, digest: bytes, payload: bytes) -> None:
         recipient = self._by_key.get(key)
-        if recipient is None or not recipient.up:
+        if recipient is None or recipient.name in self._forgotten:
             raise TesseraError(404, f"Recipient not found for key: {key}")
+        if not recipient.up:
+            self._forgotten.add(recipient.name)
+            raise TesseraError(410, _OFFLINE.format(url=recipient.url))
         if digest in recipient.received:
             raise TesseraError(500, f"Unable to push payload to recipient url {recipient.url}/")
         self._hold(recipient, digest, payload)
+
+    def came_back(self, manager: PrivacyManager) -> None:
+        """A manager answers again, and the others hear of it."""
+        manager.up = True
+        self._forgotten.discard(manager.name)
 
     def _hold(self, manager: PrivacyManager, digest: bytes, payload: bytes) -> None:
         manager.received[digest] = payload
@@ -109,14 +123,12 @@ def _already_stored(digest: bytes) -> str:
     )
 
 
-def _check_key(key: str) -> None:
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
-    foreign = next((character for character in key if character not in alphabet), None)
-    if foreign is not None:
-        raise TesseraError(500, f"Illegal base64 character {ord(foreign):x}")
+def normal_key(key: str) -> str:
+    """A public key in its one spelling. Raises TesseraError for what is none."""
     try:
-        size = len(base64.b64decode(key, validate=True))
-    except ValueError:
-        raise TesseraError(500, "Last unit does not have enough valid bits") from None
-    if size != 32:
-        raise TesseraError(500, f"Index {size} out of bounds for length {size}")
+        found = decode_strictly(key)
+    except ValueError as error:
+        raise TesseraError(500, str(error)) from None
+    if len(found) < _KEY_SIZE:
+        raise TesseraError(500, f"Index {len(found)} out of bounds for length {len(found)}")
+    return base64.b64encode(found).decode()

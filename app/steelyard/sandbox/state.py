@@ -53,6 +53,11 @@ class Outcome:
     logs: tuple[Log, ...] = ()
     halt: str = ""
 
+    @property
+    def ran_out(self) -> bool:
+        """Whether it stopped for want of gas."""
+        return self.halt.startswith("OutOfGas")
+
 
 @dataclass(frozen=True, slots=True)
 class BlockContext:

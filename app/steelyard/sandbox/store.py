@@ -20,8 +20,8 @@ from steelyard.sandbox.rlp import Encodable, Item, RlpError, decode, encode
 _LOG = "ledger.log"
 _IDENTITY = "consortium.json"
 _HEAD = 12
-_MAGIC = b"steelyard sandbox ledger 2\n"
-RAW, HELD, BLOCK = b"R", b"H", b"B"
+_MAGIC = b"steelyard sandbox ledger 3\n"
+RAW, HELD, BLOCK, WAITING, LOST = b"R", b"H", b"B", b"W", b"L"
 
 
 class LedgerStore:
@@ -76,8 +76,12 @@ class LedgerStore:
             self._begin()
             return
         with self._path.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                raise SandboxProblem(f"{self._path} is not a sandbox's ledger")
+            found = file.read(len(_MAGIC))
+            if found != _MAGIC:
+                what = "is not a sandbox's ledger"
+                if found[:-2] == _MAGIC[:-2]:
+                    what = "was written by another version of the sandbox; take another directory"
+                raise SandboxProblem(f"{self._path} {what}")
             position = len(_MAGIC)
             while position < size:
                 record = self._read(file.read(_HEAD), file, size - position - _HEAD, position)

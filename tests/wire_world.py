@@ -1,4 +1,4 @@
-"""A client for the sandbox's wire, a wallet, and a small hand-assembled contract."""
+"""A client for the engines' wire, a wallet, and a small hand-assembled contract."""
 
 import asyncio
 import base64
@@ -121,6 +121,19 @@ class Wallet:
 
 
 @dataclass
+class Deployed:
+    """A contract, and the wallet whose first transaction made it."""
+
+    wallet: Wallet
+    address: str
+
+    @property
+    def to(self) -> bytes:
+        """The address as a transaction has it."""
+        return bytes.fromhex(self.address[2:])
+
+
+@dataclass
 class Sent:
     """A private transaction that was taken, and the receipt at each node."""
 
@@ -193,12 +206,23 @@ class WireClient:
 
     async def receipt(self, node: int, transaction_hash: str) -> dict[str, Any]:
         """A receipt, waited for."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 with contextlib.suppress(aiohttp.ClientConnectionError):
                     found = await self.result(node, "eth_getTransactionReceipt", transaction_hash)
                     if found is not None:
                         return found
+                await asyncio.sleep(0.01)
+
+    async def head(self) -> int:
+        """The number of node-1's newest block."""
+        return int(await self.result(0, "eth_blockNumber"), 16)
+
+    async def blocks(self, number: int) -> None:
+        """Wait until node-1 has so many more blocks."""
+        goal = await self.head() + number
+        async with asyncio.timeout(60):
+            while await self.head() < goal:  # noqa: ASYNC110 - it is asked for
                 await asyncio.sleep(0.01)
 
     async def call(self, node: int, to: str, data: bytes, tag: Any = "latest") -> dict[str, Any]:
@@ -208,3 +232,9 @@ class WireClient:
     async def read(self, node: int, to: str, key: int, tag: Any = "latest") -> int:
         """A value that the contract keeps."""
         return int((await self.call(node, to, calldata(READ, key), tag))["result"], 16)
+
+    async def deploy(self) -> Deployed:
+        """The small contract, made by a new wallet for node-1 and node-2."""
+        wallet = Wallet()
+        sent = await self.mined(await self.send(wallet, b"", CONTRACT))
+        return Deployed(wallet, sent.receipts[0]["contractAddress"])
