@@ -1,7 +1,6 @@
 """One suite for every engine: the sandbox always, the real one where its programs are given."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -14,39 +13,23 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from faultproxy import FaultProxy
-from stations import Engine, deploy, new_key
+from stations import NODES, Engine, deploy, new_key, real_programs, references
 
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.settings import LedgerSettings
-from steelyard.network.programs import GETH_VARIABLE, TESSERA_VARIABLE
 from steelyard.network.service import LocalNetwork
-from steelyard.network.settings import NetworkSettings
 from wire_world import Deployed, WireClient
 
-REAL_NODES = 3  # the station's, the customer's, and one that is no party
 STOCK = 16  # contracts deployed side by side on the real engine: they share a block
 _Made = TypeVar("_Made")
 
 
 @pytest.fixture(scope="session")
 def real_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
-    """A network of the real programs, or a skip that says what is missing."""
-    missing = [name for name in (GETH_VARIABLE, TESSERA_VARIABLE) if not os.environ.get(name)]
-    if missing:
-        pytest.skip(f"the real engine needs {' and '.join(missing)}")
-    directory = tmp_path_factory.mktemp("network")
-    with LocalNetwork(directory, NetworkSettings(nodes=REAL_NODES)) as network:
+    """One for all tests that leave it as it is."""
+    with real_programs(tmp_path_factory.mktemp("network")) as network:
         yield network
-
-
-@pytest.fixture(scope="session")
-def real_nodes(real_network: LocalNetwork) -> tuple[NodeRef, ...]:
-    """The real network's nodes, as the ledger knows them."""
-    return tuple(
-        NodeRef(node.name, node.rpc_url, node.tessera_url, node.tessera_public_key)
-        for node in real_network.nodes
-    )
 
 
 @pytest.fixture(
@@ -57,7 +40,8 @@ def real_nodes(real_network: LocalNetwork) -> tuple[NodeRef, ...]:
 )
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     if request.param == "quorum":
-        yield Engine("quorum", request.getfixturevalue("real_nodes"))
+        network = request.getfixturevalue("real_network")
+        yield Engine("quorum", references(network), network=network)
         return
     async for one in _sandbox():
         yield one
@@ -109,7 +93,7 @@ async def sandbox() -> AsyncIterator[Engine]:
 async def _sandbox() -> AsyncIterator[Engine]:
     from steelyard.sandbox.consortium import Consortium
 
-    async with Consortium(nodes=REAL_NODES, block_period=0.05) as consortium:
+    async with Consortium(nodes=NODES, block_period=0.05) as consortium:
         nodes = tuple(
             NodeRef(one["name"], one["rpc_url"], one["tessera_url"], one["tessera_public_key"])
             for one in consortium.network["nodes"]

@@ -1,19 +1,49 @@
 """An engine to test against, and contracts of made-up stations on it."""
 
+import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.ledger.quorum import QuorumLedger
+from steelyard.network.programs import GETH_VARIABLE, TESSERA_VARIABLE
+from steelyard.network.service import LocalNetwork
+from steelyard.network.settings import NetworkSettings
+
+NODES = 3  # the station's, the customer's, and one that is no party
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The nodes to test against. `consortium` is the sandbox's, for faults only it can make."""
+    """The nodes to test against, and whose they are: a sandbox's or a real network's."""
 
     name: str
     nodes: tuple[NodeRef, ...]
     consortium: object = None
+    network: LocalNetwork | None = None
+
+
+@contextmanager
+def real_programs(directory: Path) -> Iterator[LocalNetwork]:
+    """A network of the real programs, or a skip that says what is missing."""
+    missing = [name for name in (GETH_VARIABLE, TESSERA_VARIABLE) if not os.environ.get(name)]
+    if missing:
+        pytest.skip(f"the real engine needs {' and '.join(missing)}")
+    with LocalNetwork(directory, NetworkSettings(nodes=NODES)) as network:
+        yield network
+
+
+def references(network: LocalNetwork) -> tuple[NodeRef, ...]:
+    """The network's nodes, as the ledger knows them."""
+    return tuple(
+        NodeRef(node.name, node.rpc_url, node.tessera_url, node.tessera_public_key)
+        for node in network.nodes
+    )
 
 
 def new_key() -> SigningKey:

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -14,10 +13,8 @@ from hypothesis import strategies as st
 from steelyard.ledger import contract
 from steelyard.ledger.errors import (
     NodeUnavailable,
-    PartyUnreachable,
     PrivacyManagerUnavailable,
     TransactionFailed,
-    TransactionPending,
 )
 from steelyard.ledger.jsonrpc import JsonRpc, NodeError
 from steelyard.ledger.node import Node
@@ -352,7 +349,17 @@ async def test_closing_waits_for_what_is_being_handed_over(session, settings, pr
     assert await again.count(proxied.view, ANYTHING) == 1
 
 
-# -- faults that only the sandbox makes
+async def test_keys_do_not_wait_for_each_other(engine, ledger, writer):
+    """One key's lost answer holds up only that key."""
+    sender = ledger._sender(address_of(writer.key), writer.view.node)
+    async with sender.nonces.lock:
+        own = await ledger.deploy(
+            SigningKey(secrets.token_bytes(32)), engine.nodes[0], writer.parties
+        )
+    assert own.block_number > 0
+
+
+# -- what only the sandbox can take away
 
 
 @pytest.fixture
@@ -362,20 +369,6 @@ async def station(sandbox, ledger, key):
     deployment = await ledger.deploy(key, first, [customer.tessera_key])
     view = ContractView(deployment.address, first)
     return ContractWriter(view, key, (customer.tessera_key,))
-
-
-async def test_no_block_in_time_is_pending(sandbox, session, settings, station):
-    """The chain stands still: the caller is told, and a repeat registers once."""
-    quick = settings.model_copy(update={"confirm_timeout": 0.3})
-    sandbox.consortium.halt_blocks()
-    with pytest.raises(TransactionPending):
-        await QuorumLedger(session, quick).register(station, [ticket()])
-    sandbox.consortium.resume_blocks()
-
-    ledger = QuorumLedger(session, settings)
-    (outcome,) = await ledger.register(station, [ticket()])
-    assert outcome.receipt
-    assert await ledger.count(station.view, ANYTHING) == 1
 
 
 async def test_a_transaction_lost_from_the_pool_is_sent_again(sandbox, session, settings, station):
@@ -409,40 +402,3 @@ async def test_a_nonce_that_went_to_another_is_signed_anew(sandbox, session, set
     (outcome,) = await caller
     assert outcome.created
     assert await ledger.count(station.view, ANYTHING) == 2
-
-
-async def test_a_party_whose_privacy_manager_is_down_stops_the_ticket(sandbox, ledger, station):
-    """No ticket is registered that the customer would not get; it goes when they are back."""
-    name = sandbox.nodes[1].name
-    await sandbox.consortium.privacy_manager_down(name)
-    with pytest.raises(PartyUnreachable):
-        await ledger.register(station, [ticket()])
-    await sandbox.consortium.privacy_manager_up(name)
-
-    (outcome,) = await ledger.register(station, [ticket()])
-    assert outcome.created
-
-
-async def test_a_node_that_comes_back_goes_on(sandbox, session, settings, station):
-    """A node down while a transaction waits for its block: the wait goes on when it is back."""
-    ledger = QuorumLedger(session, settings)
-    consortium, name = sandbox.consortium, sandbox.nodes[0].name
-    consortium.halt_blocks()
-    caller = asyncio.create_task(ledger.register(station, [ticket()]))
-    await until(lambda: len(consortium.ledger.pool))
-    await consortium.node_down(name)
-    consortium.resume_blocks()
-    await asyncio.sleep(0.2)
-    await consortium.node_up(name)
-
-    (outcome,) = await caller
-    assert outcome.created
-
-
-async def test_keys_do_not_wait_for_each_other(sandbox, session, settings, ledger, station):
-    """One key's lost answer holds up only that key."""
-    other = replace(station, key=SigningKey(secrets.token_bytes(32)))
-    sender = ledger._sender(address_of(station.key), station.view.node)
-    async with sender.nonces.lock:
-        own = await ledger.deploy(other.key, sandbox.nodes[0], other.parties)
-    assert own.block_number > 0

@@ -92,6 +92,9 @@ def geth_command(geth: Path, node: Node, choices: Choices) -> list[str]:
         "--networkid": choices.chain_id,
         "--nat": "none",
         "--syncmode": "full",
+        # States in memory only would be lost with the process, and the chain go back to the last
+        # that was written (docs/decisions/network-power-cut.md).
+        "--gcmode": "archive",
         "--miner.gasprice": 0,
         # Both ends where the genesis starts: a block's limit then stays as it is.
         "--miner.gastarget": GAS_LIMIT,
