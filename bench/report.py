@@ -121,29 +121,24 @@ def _disk(result: Result) -> str:
     rows = []
     for way, growth in result.disk.items():
         each = growth.bytes_a_ticket()
-        figures = [f"{each[name]:,.0f}" for name in names]
+        figures = [f"{round(each[name]):,}" for name in names]
         rows.append([way, f"{growth.tickets:,}", f"{growth.blocks:,}", *figures])
     note = "Whole blocks of files, LevelDB and H2 compacted; while they run they hold more."
     return f"{table(['', 'tickets', 'blocks', *names], rows)}\n\n{note}"
 
 
 def _usage(result: Result) -> str:
-    ways = [name for name, usage in result.usage.items() if usage.tickets]
-    names = list(result.usage[ways[0]].cpu_seconds) if ways else []
+    used = {way: usage for way, usage in result.usage.items() if usage.tickets}
+    weighed = [way for way in used if way == OURS_LISTS or way == list(used)[-1]]
+    names = list(next(iter(used.values())).cpu_seconds) if used else []
     rows = []
     for process in names:
-        each = [
-            1000 * result.usage[way].cpu_seconds[process] / result.usage[way].tickets
-            for way in ways
-        ]
-        memory = result.usage[ways[-1]].memory_bytes[process] / MIB
-        rows.append([process, *(f"{one:.2f}" for one in each), f"{memory:,.0f}"])
-    total = [
-        1000 * sum(result.usage[way].cpu_seconds.values()) / result.usage[way].tickets
-        for way in ways
-    ]
-    rows.append(["together", *(f"{one:.2f}" for one in total), ""])
-    return table(["", *ways, "MiB"], rows)
+        times = [1000 * usage.cpu_seconds[process] / usage.tickets for usage in used.values()]
+        memory = [used[way].memory_bytes[process] / MIB for way in weighed]
+        rows.append([process, *(f"{one:.2f}" for one in times), *(f"{one:,.0f}" for one in memory)])
+    together = [1000 * sum(usage.cpu_seconds.values()) / usage.tickets for usage in used.values()]
+    rows.append(["together", *(f"{one:.2f}" for one in together), *("" for _ in weighed)])
+    return table(["", *used, *(f"MiB, {way}" for way in weighed)], rows)
 
 
 def machine(programs: Programs) -> dict[str, Any]:

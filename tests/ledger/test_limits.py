@@ -7,6 +7,7 @@ import pytest
 from builders import ticket
 
 from steelyard.ledger import contract
+from steelyard.ledger.artefact import station_tickets
 from steelyard.ledger.errors import NodeUnavailable
 from steelyard.ledger.examination import Beside, examine
 from steelyard.ledger.jsonrpc import JsonRpc, NodeError
@@ -83,7 +84,8 @@ async def test_pages_of_the_largest_tickets_leave_none_out(
 async def test_a_larger_batch_is_refused_by_the_contract(ledger, writer):
     """201 tickets in one payload revert with the limit's name."""
     batch = [ticket(number, id=f"t-{number}") for number in range(LARGEST_BATCH + 1)]
-    node, payload = ledger.node(writer.view), contract.encode_registration(batch)
+    many = station_tickets().functions["registerMany"]
+    node, payload = ledger.node(writer.view), many.encode([*map(contract.ticket_words, batch)])
     with pytest.raises(NodeError) as caught:
         await node.call(writer.view.address, payload, address_of(writer.key))
     revert = contract.decode_revert(caught.value.data)
