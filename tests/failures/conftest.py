@@ -21,7 +21,7 @@ NODES = 5
 HEAP_MEGABYTES = 128
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scene(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Scene]:
     """Five nodes, both APIs, a customer with a station. Needs the real programs."""
     missing = [name for name in (GETH_VARIABLE, TESSERA_VARIABLE) if not os.environ.get(name)]

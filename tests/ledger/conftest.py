@@ -25,7 +25,7 @@ STOCK = 16  # contracts deployed side by side on the real engine: they share a b
 _Made = TypeVar("_Made")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     """One for all tests that leave it as it is."""
     with real_programs(tmp_path_factory.mktemp("network")) as network:
@@ -47,7 +47,7 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kept() -> dict[str, Any]:
     """What outlives a test: only the real engine's, whose network does."""
     return {}

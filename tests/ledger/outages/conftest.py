@@ -11,14 +11,14 @@ from stations import Engine, real_programs
 from steelyard.network.service import LocalNetwork
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     """In place of the one that other tests rely on."""
     with real_programs(tmp_path_factory.mktemp("broken")) as network:
         yield network
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kept() -> dict[str, Any]:
     """What outlives a test on this network."""
     return {}
