@@ -17,6 +17,10 @@ import {MAX_BATCH, MAX_CELLS, MAX_GRAMS, MAX_ID_BYTES, MAX_TIMESTAMP} from "./Ti
 ///
 /// An id length of 0 says that the id is the layout's prefix with the timestamp in decimal behind it. Weights
 /// stand as the storage has them: in groups of 8, in a group the last cell first. Net is gross - tare.
+///
+/// Some tickets in their order have one such batch, and no other is taken: every layout is used, they differ, and
+/// stand in the order of their first use; an id that can be derived is; an id that is written out has a
+/// layout without a prefix; a vehicle's last byte is not zero.
 library Packed {
     using Records for Records.Book;
 
@@ -27,11 +31,12 @@ library Packed {
     uint256 private constant PREFIX = 40;
     uint256 private constant SCRATCH = MAX_ID_BYTES + 32;
 
-    /// A batch while it is read. `layouts` are the numbers in the storage, once a ticket has used them;
+    /// A batch while it is read. `layouts` are the numbers in the storage of the first `used` ones;
     /// `scratch` is where ids are put together.
     struct Batch {
         uint256[] shapes;
         uint256[] layouts;
+        uint256 used;
         bytes scratch;
     }
 
@@ -54,7 +59,7 @@ library Packed {
             Item memory item;
             ++at;
             for (uint256 i; i < count; ++i) at = _add(book, batch, item, data, at);
-            if (at != data.length) revert StationTickets.MalformedBatch(at);
+            if (at != data.length || batch.used != batch.shapes.length) revert StationTickets.MalformedBatch(at);
         }
     }
 
@@ -86,7 +91,7 @@ library Packed {
         unchecked {
             uint256 head = uint256(_word(data, at));
             uint256 number = head >> 248;
-            if (number >= batch.shapes.length) revert StationTickets.MalformedBatch(at);
+            if (number >= batch.shapes.length || number > batch.used) revert StationTickets.MalformedBatch(at);
             item.head = head;
             item.shape = batch.shapes[number];
             at += TICKET_HEAD;
@@ -95,18 +100,16 @@ library Packed {
             // A shift by 256 gives 0, and the mask of no bytes.
             bytes32 vehicle = _word(data, at) & ~bytes32((1 << (256 - 8 * length)) - 1);
             at += length;
+            if (length != 0 && _byte(data, at - 1) == 0) revert StationTickets.MalformedBatch(at);
             item.idLength = _byte(data, at);
             item.idAt = ++at;
             at += item.idLength;
             uint256 cells = uint8(item.shape >> CELLS);
             end = at + 4 * cells;
             if (end > data.length) revert StationTickets.MalformedBatch(end);
-            bytes32 idHash = _check(book, batch, item, data, batch.layouts[number] == 0);
+            bytes32 idHash = _check(book, batch, item, data);
+            if (number == batch.used) _useLayout(book, batch, item, data);
             uint256 layout = batch.layouts[number];
-            if (layout == 0) {
-                layout = _layoutOf(book, batch, item, data);
-                batch.layouts[number] = layout;
-            }
             uint256 index = book.total() + 1;
             uint256 vehicleIndex = book.vehicleOf(vehicle);
             if (vehicleIndex == Records.NO_VEHICLE) _refuse(batch, item, data, "vehicle");
@@ -127,18 +130,20 @@ library Packed {
     }
 
     /// What can be told from the ticket and its id alone; returns the hash of the id.
-    function _check(
-        Records.Book storage book,
-        Batch memory batch,
-        Item memory item,
-        bytes calldata data,
-        bool prefixIsNew
-    ) private view returns (bytes32 idHash) {
+    function _check(Records.Book storage book, Batch memory batch, Item memory item, bytes calldata data)
+        private
+        view
+        returns (bytes32 idHash)
+    {
         unchecked {
             if (item.idLength != 0) {
-                if (!Fields.isId(data[item.idAt:item.idAt + item.idLength])) _refuse(batch, item, data, "id");
-            } else if (prefixIsNew) {
-                // A layout that is known was that of a valid id, and digits may stand anywhere in one.
+                bytes calldata id = data[item.idAt:item.idAt + item.idLength];
+                if (!Fields.isId(id)) _refuse(batch, item, data, "id");
+                (bool derived,) = Fields.endsInTimestamp(id, uint48(item.head >> 200));
+                bool hasPrefix = uint8(item.shape >> PREFIX) != 0;
+                if (derived || hasPrefix) revert StationTickets.MalformedBatch(item.idAt);
+            } else if (uint8(item.head >> 248) == batch.used) {
+                // Checked when its layout is used first, and by nothing but such tickets; digits may stand anywhere.
                 bytes calldata prefix = _prefix(item.shape, data);
                 if (prefix.length != 0 && !Fields.isId(prefix)) _refuse(batch, item, data, "id");
             }
@@ -153,10 +158,9 @@ library Packed {
         }
     }
 
-    /// The number of the layout that a ticket is the first of its batch to use.
-    function _layoutOf(Records.Book storage book, Batch memory batch, Item memory item, bytes calldata data)
+    /// Finds or makes the layout that a ticket is the first of its batch to use.
+    function _useLayout(Records.Book storage book, Batch memory batch, Item memory item, bytes calldata data)
         private
-        returns (uint256 layout)
     {
         unchecked {
             uint256 cells = uint8(item.shape >> CELLS);
@@ -170,11 +174,16 @@ library Packed {
             Records.Shape memory shape =
                 Records.Shape(_word(data, place), _word(data, place + 32), _word(data, place + 64), serials);
             bytes32 key = Records.layoutKey(shape, prefix);
-            layout = book.layoutIndexes[key];
-            if (layout != 0) return layout;
-            string memory wrong = Records.wrongText(shape);
-            if (bytes(wrong).length != 0) _refuse(batch, item, data, wrong);
-            return book.makeLayout(key, shape, prefix);
+            uint256 layout = book.layoutIndexes[key];
+            if (layout == 0) {
+                string memory wrong = Records.wrongText(shape);
+                if (bytes(wrong).length != 0) _refuse(batch, item, data, wrong);
+                layout = book.makeLayout(key, shape, prefix);
+            }
+            for (uint256 i; i < batch.used; ++i) {
+                if (batch.layouts[i] == layout) revert StationTickets.MalformedBatch(place);
+            }
+            batch.layouts[batch.used++] = layout;
         }
     }
 

@@ -210,6 +210,101 @@ def test_altered_bytes_register_valid_tickets_or_none(one, other, data):
         assert unpack(bytes(batch)) == tuple(entry.ticket for entry in held)
 
 
+PREFIXES = (b"", b"", b"a", b"station-1_WB-1_", b"x" * 83, b"x" * 96, b"-", b"\xff bad", b"y" * 255)
+IDS = (b"", b"", b"", b"ok", f"a{BASE}".encode(), b"-bad", b"\xff", b"z" * 97)
+
+
+@st.composite
+def raw_batches(draw: st.DrawFn) -> bytes:
+    """Well-formed bytes that say anything: any prefix, both kinds of ids on any layout."""
+
+    def text(*choices: bytes) -> bytes:
+        return draw(st.sampled_from(choices)).ljust(32, b"\0")
+
+    cells = draw(st.lists(st.sampled_from([1, 1, 2, 9]), min_size=1, max_size=3))
+    layouts = []
+    for count in cells:
+        prefix = draw(st.sampled_from(PREFIXES))
+        texts = text(b"T1", b"T1", b"T2"), text(b"WB-1", b"WB-2"), text(b"ok", b"ok", b"OK")
+        serials = [text(b"LC-1", b"LC-2", b"LC-2", b" x") for _ in range(count)]
+        layouts.append(b"".join([*texts, bytes([count, len(prefix)]), prefix, *serials]))
+    records = []
+    for number in range(draw(st.integers(1, 5))):
+        layout = draw(st.integers(0, len(cells) - 1))
+        vehicle = draw(st.sampled_from([b"", b"AA-1", b"AA-1", b"A\0", b" a"]))
+        name = draw(st.sampled_from(IDS))
+        name += str(number).encode() if name == b"ok" else b""
+        time = (BASE + draw(st.integers(0, 6))).to_bytes(6, "big")
+        weights = bytes(4 * cells[layout])
+        numbers = (1000).to_bytes(4, "big") + bytes(8)
+        head = bytes([layout]) + time + numbers + bytes([len(vehicle)])
+        records.append(head + vehicle + bytes([len(name)]) + name + weights)
+    return b"".join([bytes([len(cells)]), *layouts, bytes([len(records)]), *records])
+
+
+@settings(max_examples=600, deadline=None)
+@given(batch=raw_batches())
+def test_a_batch_is_taken_exactly_when_its_tickets_are_and_in_one_form(batch):
+    """Against a station that registers by the ABI: the same tickets, pages and refusals."""
+    packed, plain = Station(), Station()
+    try:
+        said: tuple[Ticket, ...] = unpack(batch)
+        plain.register(*said)
+    except (ValueError, ContractError):
+        assert refusal(packed, batch)
+        assert packed.total() == 0
+        return
+    packed.send(INTERFACE.encode_call("registerPacked", batch))
+    (log,) = packed.evm.result.logs
+    assert int.from_bytes(log.data[1], "big") == packed.total() == len(said)
+    assert packed.query(TicketFilter()) == plain.query(TicketFilter())
+    assert [packed.get(one.id).ticket for one in said] == list(said)
+
+
+def layout(prefix: bytes, serial: bytes = b"c") -> bytes:
+    """A layout of one cell."""
+    texts = [word.ljust(32, b"\0") for word in (b"T", b"S", b"ok")]
+    return b"".join([*texts, bytes([1, len(prefix)]), prefix, serial.ljust(32, b"\0")])
+
+
+def record(number: int, time: int, name: bytes = b"", vehicle: bytes = b"") -> bytes:
+    """A ticket of one cell that weighs nothing."""
+    head = bytes([number]) + time.to_bytes(6, "big") + bytes(12) + bytes([len(vehicle)])
+    return head + vehicle + bytes([len(name)]) + name + bytes(4)
+
+
+@pytest.mark.parametrize("prefix", [b"-\xff bad", b"a", b"p" * 97, b"p" * 255])
+@pytest.mark.parametrize("name", [b"ok1", b""])
+def test_a_prefix_is_always_checked(station, prefix, name):
+    """Also when the first ticket of its layout writes its id out: else the next could have any."""
+    batch = b"".join([b"\1", layout(prefix), b"\2", record(0, 1000, name), record(0, 1001)])
+    if (prefix, name) == (b"a", b""):
+        station.send(INTERFACE.encode_call("registerPacked", batch))
+        assert station.total() == 2
+        return
+    assert refusal(station, batch)[0] in ("MalformedBatch", "InvalidField")
+    assert station.total() == 0
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        b"\2" + layout(b"") + layout(b"", b"d") + b"\1" + record(0, 1),
+        b"\2" + layout(b"") + layout(b"", b"d") + b"\2" + record(1, 1) + record(0, 2),
+        b"\2" + layout(b"") + layout(b"") + b"\2" + record(0, 1) + record(1, 2),
+        b"\1" + layout(b"") + b"\1" + record(0, 17, b"a17"),
+        b"\1" + layout(b"") + b"\1" + record(0, 17, b"", b"V\0"),
+        b"\1" + layout(b"") + b"\1" + record(1, 17),
+    ],
+    ids=["unused", "out of order", "twice", "id that is derived", "vehicle padded", "no layout"],
+)
+def test_tickets_have_one_batch(station, batch):
+    """What our codec does not write, the contract does not take."""
+    assert refusal(station, batch)[0] == "MalformedBatch"
+    with pytest.raises(ValueError, match="packed batch"):
+        unpack(batch)
+
+
 def test_the_encoding_is_small():
     """A ticket of four cells with a vehicle takes 50 bytes or less, its layout aside."""
     batch = [make_ticket(id=f"station-1_WB-1_{BASE + n}", timestamp=BASE + n) for n in range(100)]

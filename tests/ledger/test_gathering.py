@@ -279,3 +279,10 @@ async def test_a_writer_with_other_parties_is_another_queue(ledger):
     ledger.let_go()
     await asyncio.gather(*asked)
     assert ledger.batches == [[ticket(1).id], [ticket(2).id]]
+
+
+async def test_nothing_asked_leaves_nothing_behind(ledger):
+    """No queue, and no key in it."""
+    gathered, writer = gatherer(ledger), await station(ledger)
+    assert await gathered.register(writer, []) == []
+    assert not gathered._queues

@@ -111,3 +111,12 @@ async def test_who_is_forgotten_is_not_asked_for(chain, receipts):
     chain.mine("stays")
     await waits
     assert all("gone" not in look for look in chain.looks[-1:])
+
+
+async def test_another_transactions_receipt_is_none(chain, receipts):
+    """A node that mixes up its answers gives nobody a receipt that is another's."""
+    chain.mine("other")
+    chain.receipts["mine"] = chain.receipts["other"]
+    assert await receipts.wait("mine", 0.05) is None
+    chain.mine("mine")
+    assert (await receipts.wait("mine", 30)).transaction_hash == "mine"

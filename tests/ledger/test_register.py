@@ -15,7 +15,7 @@ from steelyard.ledger.errors import (
     PartyUnreachable,
     PrivacyManagerUnavailable,
     TicketConflict,
-    TransactionFailed,
+    TicketFailed,
 )
 from steelyard.ledger.jsonrpc import JsonRpc
 from steelyard.ledger.protocol import ContractView, SigningKey
@@ -255,7 +255,7 @@ async def test_a_ticket_that_no_gas_suffices_for_is_refused(session, settings, w
         session, settings.model_copy(update={"gas_base": 40_000, "gas_per_ticket": 1})
     )
     (outcome,) = await ledger.register(writer, [ticket()])
-    assert isinstance(outcome.refusal, TransactionFailed)
+    assert isinstance(outcome.refusal, TicketFailed)
     assert ticket().id in outcome.refusal.detail
     assert await ledger.get(writer.view, ticket().id) is None
 
@@ -266,7 +266,7 @@ async def test_a_ticket_too_dear_does_not_keep_the_others_out(session, settings,
     batch = [*tickets(3), dearest(1), *tickets(3, "u")]
     outcomes = await QuorumLedger(session, scarce).register(writer, batch)
     assert [one.created for one in outcomes] == [True] * 3 + [False] + [True] * 3
-    assert isinstance(outcomes[3].refusal, TransactionFailed)
+    assert isinstance(outcomes[3].refusal, TicketFailed)
 
 
 async def test_an_unknown_party_stops_the_transaction(ledger, writer):

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import pytest
 from builders import drawn_tickets, tickets
 from eth_abi import abi as eth_abi
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from steelyard.ledger import contract
 from steelyard.ledger.artefact import station_tickets
-from steelyard.ledger.errors import LedgerProblem
+from steelyard.ledger.errors import ContractMissing, LedgerProblem
 from steelyard.ledger.protocol import Entry, Page
 from steelyard.ledger.ticket_abi import encode_ticket, read_page
 
@@ -36,7 +37,7 @@ def test_a_ticket_is_encoded_as_the_abi_codec_does(one):
 def test_a_page_is_read_as_the_abi_codec_does(entries, following):
     """Every page that a contract can return is read by the quick way, and rightly."""
     page = Page(tuple(entries), following)
-    assert read_page(as_returned(page)) == page
+    assert read_page(as_returned(page), 500) == page
 
 
 @settings(max_examples=300, deadline=None)
@@ -48,7 +49,7 @@ def test_an_altered_page_is_another_or_none(data):
     at = data.draw(st.integers(0, len(changed) - 1))
     changed[at] ^= data.draw(st.integers(1, 255))
     for altered in (bytes(changed), bytes(changed[: -data.draw(st.integers(1, 200))])):
-        found = read_page(altered)
+        found = read_page(altered, 500)
         if found is None:
             continue
         assert found != page
@@ -61,6 +62,23 @@ def test_an_altered_page_is_another_or_none(data):
 @given(st.binary(max_size=500))
 def test_any_bytes_are_a_page_or_none(data):
     """Reading fails in no other way, and then the codec has its say."""
-    read_page(data)
+    read_page(data, 500)
     with contextlib.suppress(LedgerProblem):
-        contract.decode_page(data)
+        contract.decode_page(data, 500)
+
+
+def test_entries_that_share_a_ticket_are_no_page():
+    """Reading costs no more than the answer's length, whatever a node's offsets point at."""
+    data = bytearray(as_returned(Page(tuple(Entry(one, 7, 9) for one in tickets(2)), 5)))
+    data[96 + 32 : 96 + 64] = data[96 : 96 + 32]
+    assert read_page(bytes(data), 500) is None
+    with pytest.raises(ContractMissing):
+        contract.decode_page(bytes(data), 500)
+
+
+def test_more_entries_than_asked_for_are_no_page():
+    """Nor is anything behind the last one."""
+    data = as_returned(Page(tuple(Entry(one, 7, 9) for one in tickets(2)), 5))
+    assert read_page(data, 2) is not None
+    assert read_page(data, 1) is None
+    assert read_page(data + bytes(32), 2) is None

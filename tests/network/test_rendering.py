@@ -117,6 +117,8 @@ def test_more_voters_than_nodes_are_refused() -> None:
     """The sentence names both numbers."""
     with pytest.raises(ValidationError, match="5 cannot vote where there are 4 nodes"):
         NetworkSettings(nodes=4, validators=5)
+    with pytest.raises(ValidationError, match="with Raft every node votes"):
+        NetworkSettings(consensus="raft", validators=2)
 
 
 @pytest.mark.parametrize("reserves", [False, True])

@@ -79,7 +79,7 @@ def test_a_tessera_that_was_built_for_java_8_says_so(tmp_path, binding: str) -> 
 
 def test_what_a_distribution_brings_may_be_in_any_of_its_jars(distribution: Path) -> None:
     """The binding is a jar of its own there."""
-    write_jar(distribution / "lib" / "tessera-launcher-24.4.2.jar", java=17, binding="")
+    write_jar(distribution / "lib" / "tessera-launcher-24.4.2.jar", java=8, binding="")
     assert read_tessera(distribution, "test").last_java == 10
     with zipfile.ZipFile(distribution / "lib" / "jakarta.xml.bind-api-3.0.1.jar", "w") as jar:
         jar.writestr("jakarta/xml/bind/JAXBContext.class", b"")
@@ -147,3 +147,10 @@ def test_what_is_no_tessera_is_one_sentence(tmp_path) -> None:
         jar.writestr("Other.class", b"")
     with pytest.raises(MissingProgram, match="no uber jar of Tessera"):
         read_tessera(other, "test")
+
+
+@pytest.mark.parametrize("java", [11, 17])
+def test_a_tessera_that_is_built_for_a_newer_java_never_relied_on_it(tmp_path, java: int) -> None:
+    """Else no Java at all would be both new and old enough."""
+    jar = write_jar(tmp_path / "t.jar", java=java, binding="")
+    read_tessera(jar, "test").check_java(Java(Path("/java"), java))

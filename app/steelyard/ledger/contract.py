@@ -220,14 +220,15 @@ def decode_total(data: bytes) -> int:
     return total
 
 
-def decode_page(data: bytes) -> Page:
-    """What `query` returned."""
-    page = read_page(data)
-    if page is not None:
-        return page
-    # Not as our compiler writes it, or with a text that is none: the ABI's codec says what it is.
-    entries, following = _output("query", data)
-    return Page(tuple(_entry(words) for words in entries), following)
+def decode_page(data: bytes, most: int) -> Page:
+    """What `query` returned when at most so many entries were asked for.
+
+    Raises ContractMissing for what the published contract does not return.
+    """
+    page = read_page(data, most) if data else None
+    if page is None:
+        raise _no_contract() if data else _nothing_there()
+    return page
 
 
 def decode_count(data: bytes) -> tuple[int, int]:
@@ -350,11 +351,19 @@ def _entry(words: Sequence[Word]) -> Entry:
 
 def _output(function: str, data: bytes) -> tuple[Word, ...]:
     if not data:
-        raise ContractMissing("No station contract answers at this address and node")
+        raise _nothing_there()
     try:
         return station_tickets().functions[function].decode_output(data)
     except (DecodingError, EncodingError, OverflowError, UnicodeDecodeError):
-        raise ContractMissing("What answers at this address is no station contract") from None
+        raise _no_contract() from None
+
+
+def _nothing_there() -> ContractMissing:
+    return ContractMissing("No station contract answers at this address and node")
+
+
+def _no_contract() -> ContractMissing:
+    return ContractMissing("What answers at this address is no station contract")
 
 
 def _number(word: str) -> int:

@@ -62,6 +62,15 @@ class TransactionFailed(LedgerProblem):
     title = "The transaction failed"
 
 
+class TicketFailed(LedgerProblem):
+    """The contract fails on this ticket, alone and whenever it is tried, and gives no reason."""
+
+    status = 422
+    slug = "ticket-failed"
+    title = "The contract fails on this ticket"
+    hint = "Ask the platform's operator: the gas offered for one ticket may be too little."
+
+
 class ContractMissing(LedgerProblem):
     """No contract answers at the address: this node is not a party to it, or it is wrong."""
 

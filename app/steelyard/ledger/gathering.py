@@ -8,7 +8,7 @@ comes beyond it waits, and when too many wait, callers are told to come again.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -59,33 +59,25 @@ class Gatherer:
         that is cancelled leaves its tickets on their way. Where several ask for the same ticket
         at once, it is sent once, and one of them is told that it was created.
         """
-        if self._closed:
-            raise NodeUnavailable("The platform is shutting down")
-        queue = self._queue_of(writer)
-        if len(queue.waiting) + len(tickets) > self._settings.gather_tickets and queue.waiting:
-            raise LedgerBusy(
-                f"{len(queue.waiting)} tickets of this station wait for their transaction, and at "
-                f"most {self._settings.gather_tickets} may",
-                headers={"Retry-After": _RETRY_AFTER},
-            )
-        asked = [self._take(queue, ticket) for ticket in tickets]
-        self._cut(queue)
-        # Every ticket comes to its end before the first failure is told.
-        results = await asyncio.gather(
-            *(asyncio.shield(item.done) for item, _ in asked), return_exceptions=True
-        )
-        outcomes: list[Registration] = []
-        for ticket, (item, first), result in zip(tickets, asked, results, strict=True):
-            if isinstance(result, BaseException):
-                raise result
-            if ticket != item.ticket:
-                # Another ticket under an id that was under way: its turn is now.
-                outcomes += await self._ledger.register(writer, [ticket])
-            elif first or not result.created:
-                outcomes.append(result)
-            else:
-                outcomes.append(Registration(ticket.id, result.receipt))
-        return outcomes
+        left = dict(enumerate(tickets))
+        outcomes: dict[int, Registration] = {}
+        while left:
+            asked = self._ask(writer, left)
+            # Every ticket comes to its end before the first failure is told.
+            await asyncio.wait([item.done for item, _ in asked.values()])
+            for place, (item, first) in asked.items():
+                result = _outcome(item)
+                if left[place] == item.ticket:
+                    del left[place]
+                    known = not first and result.created
+                    outcomes[place] = Registration(
+                        result.ticket_id,
+                        result.receipt,
+                        result.created and not known,
+                        result.refusal,
+                    )
+            # What is left is another ticket under an id that was under way: its turn is now.
+        return [outcomes[place] for place in range(len(tickets))]
 
     async def close(self) -> None:
         """Take nothing more, refuse what still waits, and let what is under way come to its end."""
@@ -108,6 +100,23 @@ class Gatherer:
     def under_way(self) -> int:
         """How many transactions are under way, of all stations."""
         return sum(queue.under_way for queue in self._queues.values())
+
+    def _ask(
+        self, writer: ContractWriter, tickets: Mapping[int, Ticket]
+    ) -> dict[int, tuple[_Item, bool]]:
+        """Put tickets on their way; of each its item, and whether it is new. Raises LedgerBusy."""
+        if self._closed:
+            raise NodeUnavailable("The platform is shutting down")
+        queue = self._queue_of(writer)
+        if queue.waiting and len(queue.waiting) + len(tickets) > self._settings.gather_tickets:
+            raise LedgerBusy(
+                f"{len(queue.waiting)} tickets of this station wait for their transaction, and at "
+                f"most {self._settings.gather_tickets} may",
+                headers={"Retry-After": _RETRY_AFTER},
+            )
+        asked = {place: self._take(queue, ticket) for place, ticket in tickets.items()}
+        self._cut(queue)
+        return asked
 
     def _queue_of(self, writer: ContractWriter) -> _Queue:
         queue = self._queues.get(writer)
@@ -169,6 +178,15 @@ class Gatherer:
             if not queue.waiting and not queue.under_way:
                 # The queue holds the station's key, which must not outlast its use.
                 self._queues.pop(queue.writer, None)
+
+
+def _outcome(item: _Item) -> Registration:
+    """What became of a ticket that came to its end. Raises what its transaction failed with."""
+    problem = item.done.exception()
+    if problem is not None:
+        # Told to many: no caller's stack must hang on it, nor what is in that.
+        raise problem.with_traceback(None)
+    return item.done.result()
 
 
 def _fail(item: _Item, problem: BaseException) -> None:

@@ -13,6 +13,8 @@ import aiohttp
 from steelyard.json_text import read_json
 from steelyard.ledger.errors import NodeUnavailable
 
+_LARGEST_ANSWER = 64 * 1024 * 1024  # bytes; 250 full blocks with their transactions are far below
+
 Json: TypeAlias = Any  # what JSON can hold; whoever reads it checks it
 
 
@@ -107,7 +109,7 @@ class JsonRpc:
             async with self._session.post(
                 self._url, json=request, timeout=aiohttp.ClientTimeout(total=wait)
             ) as response:
-                return response.status, await response.read()
+                return response.status, await self._read(response)
         except aiohttp.ClientConnectorError:
             raise NodeUnreached(f"The node {self._name} cannot be reached") from None
         except ValueError:  # aiohttp.InvalidURL is one, and so is what yarl says of a port
@@ -120,6 +122,15 @@ class JsonRpc:
             raise _ConnectionBroke(
                 f"The connection to the node {self._name} broke during {method}"
             ) from None
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The whole body. Raises NodeUnavailable for one that no answer of ours can have."""
+        parts = bytearray()
+        async for part in response.content.iter_any():
+            parts += part
+            if len(parts) > _LARGEST_ANSWER:
+                raise NodeUnavailable(f"The node {self._name} gives an answer without an end")
+        return bytes(parts)
 
     def _result_of(self, method: str, status: int, answer: Json) -> Json:
         if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):

@@ -83,7 +83,7 @@ def unpack(data: bytes) -> tuple[Ticket, ...]:
     """
     try:
         tickets = tuple(_tickets(data))
-        canonical = pack(tickets) == data
+        canonical = pack(tickets) == data and not any(map(unpackable, tickets))
     except (struct.error, IndexError, ValueError):
         canonical = False
     if not canonical:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from steelyard.ledger import contract
-from steelyard.ledger.errors import ContractMissing, LedgerProblem
+from steelyard.ledger.errors import ContractMissing, LedgerProblem, NodeContradictsItself
 from steelyard.ledger.jsonrpc import NodeError
 from steelyard.ledger.node import Node
 from steelyard.ledger.protocol import ContractView, Entry, Page
@@ -42,7 +42,7 @@ class Reader:
     ) -> Page:
         """One page of `query`."""
         data = contract.encode_query(wanted, cursor, limit, newest=newest_first)
-        return contract.decode_page(await self.ask(data))
+        return contract.decode_page(await self.ask(data), limit)
 
     async def count(self, wanted: TicketFilter) -> int:
         """The bounded scans of `count`, joined."""
@@ -97,8 +97,14 @@ class Reader:
         return contract.decode_station(await self.ask(contract.encode_station()))
 
     async def receipts(self, ids: Sequence[str]) -> dict[str, Receipt]:
-        """The receipts of registered tickets, found again by the event of their transaction."""
-        entries = [one for one in await asyncio.gather(*map(self.get, ids)) if one is not None]
+        """The receipts of registered tickets, found again by the event of their transaction.
+
+        Those that are not registered are left out. Raises NodeContradictsItself.
+        """
+        found = await asyncio.gather(*map(self.get, ids))
+        entries = [one for one in found if one is not None]
+        if any(one and one.ticket.id != wanted for wanted, one in zip(ids, found, strict=True)):
+            raise NodeContradictsItself("The node gives another ticket than the one asked for")
         blocks = sorted({entry.block_number for entry in entries})
         events = dict(zip(blocks, await asyncio.gather(*map(self._events, blocks)), strict=True))
         return {entry.ticket.id: _receipt(entry, events[entry.block_number]) for entry in entries}
@@ -123,12 +129,15 @@ def _prints(answer: bytes, ids: Sequence[str]) -> tuple[bytes, ...]:
 def _receipt(entry: Entry, events: Sequence[contract.Registered]) -> Receipt:
     for event in events:
         if event.holds(entry.index):
-            return Receipt(
-                ticket_id=entry.ticket.id,
-                transaction_hash=event.transaction_hash,
-                block_number=entry.block_number,
-            )
-    raise LedgerProblem(
+            try:
+                return Receipt(
+                    ticket_id=entry.ticket.id,
+                    transaction_hash=event.transaction_hash,
+                    block_number=entry.block_number,
+                )
+            except ValueError:
+                break  # the event names no transaction, or the entry no ticket
+    raise NodeContradictsItself(
         f"The node has no event for the ticket {entry.ticket.id} in block {entry.block_number}"
     )
 

@@ -67,6 +67,7 @@ class Receipts:
             chunk = hashes[at : at + _AT_ONCE]
             for name, mined in zip(chunk, await self._node.mined_many(chunk), strict=True):
                 waiter = self._waiting.get(name)
-                if mined is not None and waiter is not None:
+                # A node that mixes up its answers must not give tickets another one's receipt.
+                if mined is not None and waiter is not None and mined.transaction_hash == name:
                     self.forget(name)
                     waiter.set_result(mined)

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from steelyard.ledger import contract
 from steelyard.ledger.errors import (
+    NodeContradictsItself,
     NotTheStation,
     TicketConflict,
+    TicketFailed,
     TicketInconsistent,
     TransactionFailed,
 )
@@ -95,6 +97,10 @@ class Registrar:
             else:
                 outcomes[ticket.id] = _conflict(ticket.id)
         receipts = await self._reader.receipts(same)
+        if receipts.keys() != set(same):
+            raise NodeContradictsItself(
+                "The node says of a ticket that it is registered, and then that it is not"
+            )
         for ticket_id, receipt in receipts.items():
             outcomes[ticket_id] = Registration(ticket_id, receipt)
         return outcomes, fresh
@@ -115,7 +121,8 @@ class Registrar:
         # A private transaction also "succeeds" at a node that has no payload or no contract for
         # it; the contract's event is what shows that it ran here.
         events = mined.registered(self._writer.view.address)
-        if [event.count for event in events] != [len(tickets)]:
+        ours = [(len(tickets), mined.transaction_hash)]
+        if [(event.count, event.transaction_hash) for event in events] != ours:
             raise TransactionFailed(
                 f"The transaction {mined.transaction_hash} did not reach the contract at the "
                 f"node {self._writer.view.node.name}"
@@ -176,7 +183,7 @@ def _unwritable(ticket: Ticket) -> Registration | None:
 
 
 def _failed(ticket_id: str) -> Registration:
-    problem = TransactionFailed(
+    problem = TicketFailed(
         f"{ticket_id}: the contract failed without a reason; the gas that is offered for one "
         "ticket (ledger.gas_base and ledger.gas_per_ticket) may be too little"
     )

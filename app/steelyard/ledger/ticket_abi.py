@@ -7,7 +7,7 @@ Source: Solidity ABI specification, "Formal specification of the encoding".
 """
 
 from steelyard.ledger.protocol import Entry, Page
-from steelyard.ticket import MAX_TIMESTAMP_MS, CellWeight, Ticket
+from steelyard.ticket import MAX_CELLS, MAX_TIMESTAMP_MS, CellWeight, Ticket
 
 _WORD = 32
 _MEMBERS = 11  # of the struct Ticket, each a word in its head
@@ -62,35 +62,45 @@ def _signed(number: int) -> bytes:
     return number.to_bytes(_WORD, "big", signed=True)
 
 
-def read_page(data: bytes) -> Page | None:
+def read_page(data: bytes, most: int) -> Page | None:
     """What `query` returned, or None where it is not written as the compiled contract writes it.
 
-    Every ticket is encoded again and compared, so that nothing is read that does not stand there.
+    More entries than `most` are not a page either. Entries follow one another without a gap, and
+    every ticket is encoded again and compared: nothing is read that does not stand there, and
+    nothing twice, so that an answer costs no more to read than its length.
     """
     try:
         start, following, count = (_number(data, at) for at in (0, _WORD, 2 * _WORD))
-        base = 3 * _WORD
-        if start != 2 * _WORD or count * _WORD > len(data):
+        if start != 2 * _WORD or count > most:
             return None
-        places = [base + _number(data, base + _WORD * at) for at in range(count)]
-        return Page(tuple([_read_entry(data, place) for place in places]), following)
+        base = 3 * _WORD
+        place = base + _WORD * count
+        entries = []
+        for at in range(count):
+            if base + _number(data, base + _WORD * at) != place:
+                return None
+            entry, place = _read_entry(data, place)
+            entries.append(entry)
     except (ValueError, OverflowError):  # a text that is no UTF-8 is one of the former
         return None
+    return Page(tuple(entries), following) if place == len(data) else None
 
 
-def _read_entry(data: bytes, at: int) -> Entry:
+def _read_entry(data: bytes, at: int) -> tuple[Entry, int]:
+    """An entry, and where the next one begins."""
     index, block_number = _number(data, at + _WORD), _number(data, at + 2 * _WORD)
     if _number(data, at) != _ENTRY_HEAD or index >= _UINT64 or block_number >= _UINT64:
         raise ValueError("not an entry")
-    return Entry(_read_ticket(data, at + _ENTRY_HEAD), index, block_number)
+    ticket, end = _read_ticket(data, at + _ENTRY_HEAD)
+    return Entry(ticket, index, block_number), end
 
 
-def _read_ticket(data: bytes, at: int) -> Ticket:
+def _read_ticket(data: bytes, at: int) -> tuple[Ticket, int]:
     words = [data[place : place + _WORD] for place in range(at, at + _HEAD, _WORD)]
     id_at, cells_at = at + _HEAD, at + int.from_bytes(words[10], "big")
     length, count = _number(data, id_at), _number(data, cells_at)
     first = cells_at + _WORD
-    if length > len(data) or 2 * _WORD * count > len(data):
+    if length > len(data) or count > MAX_CELLS:
         raise ValueError("not a ticket")
     cells = range(first, first + 2 * _WORD * count, 2 * _WORD)
     ticket = Ticket.model_construct(
@@ -119,7 +129,7 @@ def _read_ticket(data: bytes, at: int) -> Ticket:
     written = encode_ticket(ticket)
     if data[at : at + len(written) - _WORD] != written[_WORD:] or not _in_bounds(ticket):
         raise ValueError("not a ticket as the contract writes it")
-    return ticket
+    return ticket, at + len(written) - _WORD
 
 
 def _in_bounds(ticket: Ticket) -> bool:

@@ -113,6 +113,8 @@ class NetworkSettings(Section):
 
     @model_validator(mode="after")
     def _voters_are_nodes(self) -> Self:
+        if self.validators and self.consensus == "raft":
+            raise ValueError("validators: with Raft every node votes")
         if self.validators > self.nodes:
             raise ValueError(
                 f"validators: {self.validators} cannot vote where there are {self.nodes} nodes"

@@ -16,7 +16,7 @@ _OPENED = ("lang", "util", "net", "io")
 _SMALL = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _VERSION = re.compile(r"^(?:Tessera|Implementation|Specification)-Version: *(\S+)", re.MULTILINE)
 _H2_SETTINGS = "org/h2/command/dml/SetTypes.class"
-# Java has the first until 10. A Tessera that was built for Java 8 relies on that.
+# Java has the first until 10. A Tessera that is built for an older one may rely on that.
 _BINDINGS = {"javax/xml/bind/JAXBContext.class", "jakarta/xml/bind/JAXBContext.class"}
 _LAST_BINDING_JAVA = 10
 
@@ -135,7 +135,8 @@ def _described(program: Path, jars: Sequence[Path], origin: str, *, uber_jar: bo
             f"Tessera: {program} has no {MAIN_CLASS}: it is no uber jar of Tessera ({origin}); "
             "a newer Tessera is a distribution, to be named by its directory or bin/tessera"
         )
-    last = None if needed is None or binds else _LAST_BINDING_JAVA
+    relies = needed is not None and needed <= _LAST_BINDING_JAVA and not binds
+    last = _LAST_BINDING_JAVA if relies else None
     return Tessera(program, uber_jar, version, needed, reserves, last)
 
 

@@ -13,6 +13,7 @@ from steelyard.ledger.errors import (
     NodeUnavailable,
     PrivacyManagerUnavailable,
     TicketConflict,
+    TicketFailed,
     TicketInconsistent,
     TransactionPending,
 )
@@ -240,7 +241,7 @@ def _station_endpoints(views: TicketViews) -> list[Endpoint]:
                 201: Response.json(Receipt, "It was registered."),
                 200: Response.json(Receipt, "It had been registered before."),
             },
-            problems=(*problems, TicketConflict, ForeignTicketID, ForeignWeighbridge),
+            problems=(*problems, TicketConflict, TicketFailed, ForeignTicketID, ForeignWeighbridge),
         ),
         Endpoint(
             method="POST",
