@@ -29,7 +29,7 @@ class Outages(Protocol):
         """Every node dies at once, and runs again."""
 
     async def start(self, name: str) -> None:
-        """Both run again, the others know it, and it knows their blocks."""
+        """Both run again, it knows the others and their blocks, and they know it."""
 
 
 class SandboxOutages:
@@ -110,10 +110,11 @@ class RealOutages:
             time.sleep(0.25)
 
     def _is_back(self, name: str) -> bool:
-        node = self._network.node(name)
-        heads = [probe.head(one) for one in self._network.nodes]
-        return probe.head(node) >= max(heads) and all(
-            node.tessera_public_key in (probe.known_keys(one) or ()) for one in self._network.nodes
+        nodes = self._network.nodes
+        heads = [probe.head(node) for node in nodes]
+        keys = {node.tessera_public_key for node in nodes}
+        return probe.head(self._network.node(name)) >= max(heads) and all(
+            (probe.known_keys(node) or set()) >= keys for node in nodes
         )
 
 

@@ -125,7 +125,7 @@ async def test_another_contract_does_not_vouch(engine, ledger, writer, registere
 
 async def test_a_transaction_that_reverted_does_not_hold(ledger, proxied, proxy):
     """A mined transaction whose call the contract refused proves nothing."""
-    bad = ticket(1).model_copy(update={"cells": ()})
+    bad = ticket(55).model_copy(update={"cells": ()})
     (outcome,) = await ledger.register(proxied, [bad])
     assert outcome.refusal
     (sent, *_) = proxy.calls("eth_getTransactionReceipt")

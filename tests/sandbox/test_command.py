@@ -12,6 +12,7 @@ import pytest
 from steelyard.sandbox.consortium import Consortium
 from steelyard.sandbox.control import ControlServer
 from steelyard.sandbox.errors import SandboxProblem
+from wire_world import CONTRACT, Wallet
 
 COMMAND = str(Path(sys.executable).with_name("steelyard"))
 
@@ -127,6 +128,11 @@ async def test_faults_over_http(consortium, session, control, client):
     _, state = await act(session, control, "halt-blocks")
     _, more = await act(session, control, "make-block")
     assert more["block_number"] == state["block_number"] + 1
+    await client.send(Wallet(), b"", CONTRACT)
+    _, state = await act(session, control, "lose-pool", node="node-2")
+    assert state["waiting_transactions"] == 1
+    _, state = await act(session, control, "lose-pool", node="node-1")
+    assert state["waiting_transactions"] == 0
     _, state = await act(session, control, "block-period", seconds=0.5)
     assert state["block_period"] == 0.5
     await act(session, control, "resume-blocks")

@@ -4,6 +4,8 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -229,18 +231,24 @@ async def test_an_identity_that_is_none(tmp_path):
         Consortium(nodes=2, directory=tmp_path)
 
 
-async def start_process(directory: Path) -> tuple[asyncio.subprocess.Process, dict]:
+@asynccontextmanager
+async def process_until_killed(directory: Path) -> AsyncIterator[dict]:
+    """The network of a sandbox in a process that is killed at the end, whatever happened."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("steelyard")),
         *("sandbox", "--nodes", "3", "--block-period", "20", "--directory", str(directory)),
         stdout=asyncio.subprocess.PIPE,
     )
-    assert process.stdout is not None
-    async with asyncio.timeout(60):
-        async for line in process.stdout:
-            if line.startswith(b"Ready"):
-                break
-    return process, json.loads((directory / "network.json").read_text())
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            async for line in process.stdout:
+                if line.startswith(b"Ready"):
+                    break
+        yield json.loads((directory / "network.json").read_text())
+    finally:
+        process.send_signal(signal.SIGKILL)
+        assert await process.wait() == -signal.SIGKILL
 
 
 async def test_sigkill_loses_nothing_that_was_mined(tmp_path):
@@ -250,8 +258,10 @@ async def test_sigkill_loses_nothing_that_was_mined(tmp_path):
     """
     wallet, receipts, address = Wallet(), [], ""
     for life in range(4):
-        process, network = await start_process(tmp_path)
-        async with aiohttp.ClientSession() as session:
+        async with (
+            process_until_killed(tmp_path) as network,
+            aiohttp.ClientSession() as session,
+        ):
             client = WireClient(network, session)
             for receipt in receipts:
                 digest = receipt["transactionHash"]
@@ -278,7 +288,5 @@ async def test_sigkill_loses_nothing_that_was_mined(tmp_path):
             for other in range(1000, 1000 + life):
                 assert await client.read(1, address, other) == 1
             await client.send(wallet, bytes.fromhex(address[2:]), calldata(KEEP, 1000 + life, 1))
-            process.send_signal(signal.SIGKILL)
-            assert await process.wait() == -signal.SIGKILL
     assert len(receipts) == 13
     assert ((tmp_path / LOG).stat().st_mode & 0o777) == 0o600

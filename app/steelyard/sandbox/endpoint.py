@@ -57,6 +57,8 @@ class Endpoint:
 
     async def start(self) -> None:
         """Bind the port (0: a free one, kept from then on). Raises SandboxProblem."""
+        if self._ending is not None:  # it is to come back after it has gone, not before
+            await self._ending
         if self._runner is not None:
             return
         server = web.Server(self._serve, access_log=None)
