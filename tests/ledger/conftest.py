@@ -28,7 +28,7 @@ _Made = TypeVar("_Made")
 @pytest.fixture(scope="package")
 def real_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     """One for all tests that leave it as it is."""
-    with real_programs(tmp_path_factory.mktemp("network")) as network:
+    with real_programs(tmp_path_factory.mktemp("network"), tethered=True) as network:
         yield network
 
 

@@ -29,12 +29,16 @@ class Engine:
 
 
 @contextmanager
-def real_programs(directory: Path) -> Iterator[LocalNetwork]:
-    """A network of the real programs, or a skip that says what is missing."""
+def real_programs(directory: Path, *, tethered: bool = False) -> Iterator[LocalNetwork]:
+    """A network of the real programs, or a skip that says what is missing.
+
+    A tethered one ends with the tests' process also when that is killed; its parts must not be
+    started again in another thread, as they would end with it.
+    """
     missing = [name for name in (GETH_VARIABLE, TESSERA_VARIABLE) if not os.environ.get(name)]
     if missing:
         pytest.skip(f"the real engine needs {' and '.join(missing)}")
-    with LocalNetwork(directory, NetworkSettings(nodes=NODES)) as network:
+    with LocalNetwork(directory, NetworkSettings(nodes=NODES), tethered=tethered) as network:
         yield network
 
 
