@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from faultproxy import FaultProxy
-from stations import NODES, Engine, deploy, new_key, real_programs, references
+from stations import NODES, AbreastLedger, Engine, deploy, new_key, real_programs, references
 
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.ledger.quorum import QuorumLedger
@@ -113,10 +113,17 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
+def everyone(request: pytest.FixtureRequest) -> tuple[NodeRef, ...]:
+    """The nodes of the engine that a test runs on, if it runs on one."""
+    return request.getfixturevalue("engine").nodes if "engine" in request.fixturenames else ()
+
+
+@pytest.fixture
 async def ledger(
-    session: aiohttp.ClientSession, settings: LedgerSettings
+    everyone: tuple[NodeRef, ...], session: aiohttp.ClientSession, settings: LedgerSettings
 ) -> AsyncIterator[QuorumLedger]:
-    one = QuorumLedger(session, settings)
+    one = AbreastLedger(session, settings)
+    one.everyone = everyone
     yield one
     await one.close()
 

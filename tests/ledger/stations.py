@@ -1,19 +1,28 @@
 """An engine to test against, and contracts of made-up stations on it."""
 
+import asyncio
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
+from steelyard.ledger.protocol import (
+    ContractView,
+    ContractWriter,
+    Deployment,
+    NodeRef,
+    Registration,
+    SigningKey,
+)
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.network.programs import GETH_VARIABLE, TESSERA_VARIABLE
 from steelyard.network.service import LocalNetwork
 from steelyard.network.settings import NetworkSettings
+from steelyard.ticket import Ticket, TicketFilter
 
 NODES = 3  # the station's, the customer's, and one that is no party
 
@@ -61,3 +70,43 @@ async def deploy(engine: Engine, ledger: QuorumLedger, key: SigningKey) -> Contr
     deployment = await ledger.deploy(key, station, [customer.tessera_key])
     view = ContractView(deployment.address, station)
     return ContractWriter(view, key, (customer.tessera_key,))
+
+
+class AbreastLedger(QuorumLedger):
+    """Comes back from registering when every node that is up has the receipts' blocks.
+
+    A receipt says that of the station's node alone; another may import the block a moment later,
+    and what it shows then is what the tests are about.
+    """
+
+    everyone: tuple[NodeRef, ...] = ()
+
+    async def register(
+        self, writer: ContractWriter, tickets: Sequence[Ticket]
+    ) -> list[Registration]:
+        outcomes = await super().register(writer, tickets)
+        await self._abreast(
+            max((one.receipt.block_number for one in outcomes if one.receipt), default=0)
+        )
+        return outcomes
+
+    async def deploy(self, key: SigningKey, node: NodeRef, parties: Sequence[str]) -> Deployment:
+        deployment = await super().deploy(key, node, parties)
+        await self._abreast(deployment.block_number)
+        return deployment
+
+    async def _abreast(self, block: int) -> None:
+        async with asyncio.timeout(60):
+            for node in self.everyone:
+                while (await self.health(node)).block_number in range(block):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+
+async def counted(ledger: QuorumLedger, view: ContractView, awaited: int) -> int:
+    """How many tickets a party's node has, when they are as many as awaited or after a minute."""
+    until = asyncio.get_running_loop().time() + 60
+    while (found := await ledger.count(view, TicketFilter())) < awaited:
+        if asyncio.get_running_loop().time() > until:
+            break
+        await asyncio.sleep(0.05)
+    return found

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from builders import ticket, tickets
 from ledger_process import order_of
+from stations import counted
 
 from steelyard.ledger.protocol import ContractWriter
-from steelyard.ticket import Receipt, Ticket, TicketFilter
+from steelyard.ticket import Receipt, Ticket
 
-ANYTHING = TicketFilter()
 PROGRAM = Path(__file__).with_name("ledger_process.py")
 Start = Callable[[ContractWriter, list[Ticket]], Awaitable[Process]]
 
@@ -71,7 +71,7 @@ async def test_two_processes_with_different_tickets(start, ledger, writer, custo
 
     assert [len(one) for one in told] == [15, 15]
     assert all(one["created"] for each in told for one in each.values())
-    assert await ledger.count(customer_view, ANYTHING) == 30
+    assert await counted(ledger, customer_view, 30) == 30
     for each, some in zip(told, (ours, theirs), strict=True):
         assert receipts(each) == await found(ledger, writer.view, some)
 
@@ -85,7 +85,7 @@ async def test_two_processes_with_the_same_tickets(start, ledger, writer, custom
 
     assert receipts(one) == receipts(other) == await found(ledger, writer.view, batch)
     assert [one[name]["created"] + other[name]["created"] for name in one] == [1] * 10
-    assert await ledger.count(customer_view, ANYTHING) == 10
+    assert await counted(ledger, customer_view, 10) == 10
 
 
 async def test_one_of_two_processes_is_killed(start, ledger, writer, customer_view):
@@ -101,5 +101,5 @@ async def test_one_of_two_processes_is_killed(start, ledger, writer, customer_vi
     again = await ledger.register(writer, ours)
     assert all(one.receipt for one in again)
     assert not all(one.created for one in again)
-    assert await ledger.count(customer_view, ANYTHING) == 40
+    assert await counted(ledger, customer_view, 40) == 40
     assert (await ledger.register(writer, [ticket(0, id="last")]))[0].created
