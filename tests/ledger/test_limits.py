@@ -5,6 +5,7 @@ import json
 import aiohttp
 import pytest
 from builders import ticket
+from stations import AbreastLedger
 
 from steelyard.ledger import contract
 from steelyard.ledger.artefact import station_tickets
@@ -12,7 +13,6 @@ from steelyard.ledger.errors import NodeUnavailable
 from steelyard.ledger.examination import Beside, examine
 from steelyard.ledger.jsonrpc import JsonRpc, NodeError
 from steelyard.ledger.node import Node
-from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.signer import address_of
 from steelyard.ticket import MAX_CELLS, MAX_GRAMS, MIN_GRAMS, CellWeight, Ticket, TicketFilter
 
@@ -40,9 +40,12 @@ def largest(number: int) -> Ticket:
     )
 
 
-async def test_the_largest_batch_goes_through(tmp_path, session, settings, writer, customer_view):
+async def test_the_largest_batch_goes_through(
+    tmp_path, session, settings, everyone, writer, customer_view
+):
     """200 tickets of 32 cells are one transaction; they are repeated, proved, and exported."""
-    ledger = QuorumLedger(session, settings.model_copy(update={"max_batch": LARGEST_BATCH}))
+    ledger = AbreastLedger(session, settings.model_copy(update={"max_batch": LARGEST_BATCH}))
+    ledger.everyone = everyone
     batch = [largest(number) for number in range(LARGEST_BATCH)]
     outcomes = await ledger.register(writer, batch)
 
@@ -64,10 +67,11 @@ async def test_the_largest_batch_goes_through(tmp_path, session, settings, write
 
 
 async def test_pages_of_the_largest_tickets_leave_none_out(
-    session, settings, writer, customer_view
+    session, settings, everyone, writer, customer_view
 ):
     """A call's gas may not hold 200 of them: such a page is shorter than asked for, and goes on."""
-    ledger = QuorumLedger(session, settings.model_copy(update={"max_batch": LARGEST_BATCH}))
+    ledger = AbreastLedger(session, settings.model_copy(update={"max_batch": LARGEST_BATCH}))
+    ledger.everyone = everyone
     batch = [largest(number) for number in range(LARGEST_BATCH)]
     await ledger.register(writer, batch)
     found, cursor = [], 0
