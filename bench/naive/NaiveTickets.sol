@@ -1,29 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {Ticket} from "./Ticket.sol";
+
 /// @title What a newcomer writes: an array of tickets, and a search from its first to its last
 /// @author The Steelyard developers
 /// @notice The other side of bench/ledger.py. It refuses nothing, so registering costs it less than it should.
 contract NaiveTickets {
-    struct Cell {
-        bytes32 serial;
-        int64 weight;
-    }
-
-    struct Ticket {
-        string id;
-        bytes32 terminalSerial;
-        uint32 terminalRestart;
-        uint64 timestamp;
-        bytes32 scaleSerial;
-        bytes32 status;
-        int64 gross;
-        int64 tare;
-        int64 net;
-        bytes32 vehicle;
-        Cell[] cells;
-    }
-
     Ticket[] private _tickets;
 
     /// @notice Registers one ticket.

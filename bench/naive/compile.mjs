@@ -7,9 +7,11 @@ import { createRequire } from "node:module";
 
 const solc = createRequire(new URL("../../contracts/package.json", import.meta.url))("solc");
 const sourceName = "NaiveTickets.sol";
+const source = (path) => ({ content: readFileSync(new URL(path, import.meta.url), "utf8") });
 const input = {
   language: "Solidity",
-  sources: { [sourceName]: { content: readFileSync(new URL(sourceName, import.meta.url), "utf8") } },
+  // The tickets are the station contract's; what is done with them is not.
+  sources: { [sourceName]: source(sourceName), "Ticket.sol": source("../../contracts/Ticket.sol") },
   settings: {
     evmVersion: "berlin", // the level of GoQuorum 24.4.1
     optimizer: { enabled: true, runs: 1000 }, // as contracts/build.mjs has it: no handicap

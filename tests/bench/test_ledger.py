@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from naive.client import SOLC
+from real_engines import require_engines
 from steelyard.network.programs import GETH_VARIABLE, TESSERA_VARIABLE
 
 PROGRAM = Path(__file__).parents[2] / "bench" / "ledger.py"
@@ -43,9 +44,7 @@ def test_a_missing_engine_is_named() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_everything_is_measured_and_right(tmp_path_factory: pytest.TempPathFactory) -> None:
-    missing = [name for name in (GETH_VARIABLE, TESSERA_VARIABLE) if not os.environ.get(name)]
-    if missing:
-        pytest.skip(f"the real engine needs {' and '.join(missing)}")
+    require_engines()
     if not SOLC.is_dir():
         pytest.skip("the naive contract needs its compiler: run `npm ci` in contracts/")
     directory, file = tmp_path_factory.mktemp("b"), tmp_path_factory.mktemp("f") / "figures.json"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from real_engines import require_engines
+
 ROOT = Path(__file__).parent.parent.parent
 STEELYARD = Path(sys.executable).with_name("steelyard")
 ENGINES = ("STEELYARD_GETH", "STEELYARD_TESSERA")
@@ -24,9 +26,7 @@ def environment(scratch: Path, **variables: str) -> dict[str, str]:
 
 @pytest.fixture
 def engines() -> dict[str, str]:
-    missing = [name for name in ENGINES if not os.environ.get(name)]
-    if missing:
-        pytest.skip(f"the real engine needs {' and '.join(missing)}")
+    require_engines()
     return {name: os.environ[name] for name in ENGINES}
 
 

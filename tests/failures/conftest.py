@@ -1,7 +1,6 @@
 """One network of real engines and one platform for all faults, and the table of what they did."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from platform_process import Platform
 from world import Scene, write_table
 
-from steelyard.network.programs import GETH_VARIABLE, TESSERA_VARIABLE
+from real_engines import require_engines
 from steelyard.network.service import LocalNetwork
 from steelyard.network.settings import NetworkSettings
 
@@ -24,9 +23,7 @@ HEAP_MEGABYTES = 128
 @pytest.fixture(scope="package")
 def scene(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Scene]:
     """Five nodes, both APIs, a customer with a station. Needs the real programs."""
-    missing = [name for name in (GETH_VARIABLE, TESSERA_VARIABLE) if not os.environ.get(name)]
-    if missing:
-        pytest.skip(f"the real engine needs {' and '.join(missing)}")
+    require_engines()
     directory = tmp_path_factory.mktemp("f")
     settings = NetworkSettings(nodes=NODES, heap=HEAP_MEGABYTES)
     made = directory / "platform"

@@ -15,6 +15,7 @@ import aiohttp
 from platform_process import Platform, Readiness
 from weighing_station import SCALES, STATION, StationClock, WeighingStation
 
+from real_engines import make_whole
 from steelyard.ledger.protocol import ContractView, Entry, NodeRef
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.settings import LedgerSettings
@@ -287,20 +288,6 @@ def start_again(network: LocalNetwork, name: str, seconds: float = 120) -> None:
             time.sleep(0.5)
             continue
         if next(one for one in network.status() if one.node.name == name).runs:
-            return
-
-
-def make_whole(network: LocalNetwork, seconds: float = 180) -> None:
-    """Start what does not run, and wait until the network lives as a whole."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            network.up()
-        except NetworkProblem:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
-        else:
             return
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Protocol
 
+from real_engines import make_whole
 from steelyard.network import probe
 from steelyard.network.errors import NetworkProblem
 from steelyard.network.service import LocalNetwork
@@ -118,21 +119,12 @@ class RealOutages:
         )
 
 
-def make_whole(network: LocalNetwork, seconds: float = 180) -> None:
-    """Whatever a test left: everything runs, blocks come, every key is known."""
-    until = time.monotonic() + seconds
+def mend(network: LocalNetwork) -> None:
+    """Whatever a test left: what was held goes on, everything runs, blocks come, keys are known."""
     for node in network.nodes:
         for part in ("geth", "tessera"):
             try:
                 network.resume(node.name, part)
-            except NetworkProblem:  # it does not run: `up` starts it
+            except NetworkProblem:  # it does not run: it is started
                 continue
-    while True:
-        try:
-            network.up()
-        except NetworkProblem:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
-        else:
-            return
+    make_whole(network)

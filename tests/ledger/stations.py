@@ -1,15 +1,13 @@
 """An engine to test against, and contracts of made-up stations on it."""
 
 import asyncio
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
+from real_engines import require_engines
 from steelyard.ledger.protocol import (
     ContractView,
     ContractWriter,
@@ -19,7 +17,6 @@ from steelyard.ledger.protocol import (
     SigningKey,
 )
 from steelyard.ledger.quorum import QuorumLedger
-from steelyard.network.programs import GETH_VARIABLE, TESSERA_VARIABLE
 from steelyard.network.service import LocalNetwork
 from steelyard.network.settings import NetworkSettings
 from steelyard.ticket import Ticket, TicketFilter
@@ -44,9 +41,7 @@ def real_programs(directory: Path, *, tethered: bool = False) -> Iterator[LocalN
     A tethered one ends with the tests' process also when that is killed; its parts must not be
     started again in another thread, as they would end with it.
     """
-    missing = [name for name in (GETH_VARIABLE, TESSERA_VARIABLE) if not os.environ.get(name)]
-    if missing:
-        pytest.skip(f"the real engine needs {' and '.join(missing)}")
+    require_engines()
     with LocalNetwork(directory, NetworkSettings(nodes=NODES), tethered=tethered) as network:
         yield network
 

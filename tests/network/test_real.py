@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from fakeprograms import write_program
 
+from real_engines import require_engines
 from steelyard.network import probe, processes
 from steelyard.network.errors import EngineEnded
-from steelyard.network.programs import GETH_VARIABLE, TESSERA_VARIABLE
+from steelyard.network.programs import TESSERA_VARIABLE
 from steelyard.network.service import LocalNetwork
 from steelyard.network.settings import NetworkSettings
 from steelyard.network.tessera import MAIN_CLASS
@@ -32,9 +33,7 @@ exec "$JAVA_HOME/bin/java" $JAVA_OPTS -cp "$here/lib/*" {main} "$@"
 
 @pytest.fixture(autouse=True)
 def programs() -> None:
-    missing = [name for name in (GETH_VARIABLE, TESSERA_VARIABLE) if not os.environ.get(name)]
-    if missing:
-        pytest.skip(f"the real engine needs {' and '.join(missing)}")
+    require_engines()
 
 
 @pytest.fixture

@@ -93,20 +93,18 @@ def decode_registration(payload: bytes) -> tuple[Ticket, ...]:
         return reader(payload)
     except (DecodingError, NotATicket, OverflowError):
         raise ValueError("its arguments are no weighing tickets") from None
-    except EncodingError:  # a text that is no UTF-8 became longer than a word
-        raise _not_canonical() from None
 
 
 def _decode_one(payload: bytes) -> tuple[Ticket, ...]:
     one = station_tickets().functions["register"]
     ticket = words_ticket(one.decode_input(payload)[0])
-    return _canonical((ticket,), payload, one.encode(ticket_words(ticket)))
+    return _canonical((ticket,), payload, lambda: one.selector + encode_ticket(ticket))
 
 
 def _decode_many(payload: bytes) -> tuple[Ticket, ...]:
     many = station_tickets().functions["registerMany"]
     tickets = tuple(words_ticket(words) for words in many.decode_input(payload)[0])
-    return _canonical(tickets, payload, many.encode([ticket_words(one) for one in tickets]))
+    return _canonical(tickets, payload, lambda: many.encode([*map(ticket_words, tickets)]))
 
 
 def _decode_packed(payload: bytes) -> tuple[Ticket, ...]:
@@ -118,17 +116,20 @@ def _decode_packed(payload: bytes) -> tuple[Ticket, ...]:
         raise ValueError("its arguments are no packed weighing tickets") from None
     if any(ticket.timestamp > MAX_TIMESTAMP_MS for ticket in tickets):
         raise ValueError("its arguments are no weighing tickets")
-    return _canonical(tickets, payload, packed.encode(batch))
+    return _canonical(tickets, payload, lambda: packed.encode(batch))
 
 
-def _canonical(tickets: tuple[Ticket, ...], payload: bytes, canonical: bytes) -> tuple[Ticket, ...]:
-    if payload != canonical:
-        raise _not_canonical()
+def _canonical(
+    tickets: tuple[Ticket, ...], payload: bytes, write: Function[[], bytes]
+) -> tuple[Ticket, ...]:
+    """The tickets, if writing them gives the payload. Raises ValueError."""
+    try:
+        same = write() == payload
+    except (ValueError, OverflowError):  # a text that is no UTF-8 became longer than a word
+        same = False
+    if not same:
+        raise ValueError("its arguments are not in the canonical encoding")
     return tickets
-
-
-def _not_canonical() -> ValueError:
-    return ValueError("its arguments are not in the canonical encoding")
 
 
 def fingerprint(ticket: Ticket) -> bytes:

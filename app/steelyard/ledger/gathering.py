@@ -9,7 +9,7 @@ comes beyond it waits, and when too many wait, callers are told to come again.
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from steelyard.ledger.errors import LedgerBusy, NodeUnavailable
@@ -69,13 +69,7 @@ class Gatherer:
                 result = _outcome(item)
                 if left[place] == item.ticket:
                     del left[place]
-                    known = not first and result.created
-                    outcomes[place] = Registration(
-                        result.ticket_id,
-                        result.receipt,
-                        result.created and not known,
-                        result.refusal,
-                    )
+                    outcomes[place] = replace(result, created=result.created and first)
             # What is left is another ticket under an id that was under way: its turn is now.
         return [outcomes[place] for place in range(len(tickets))]
 

@@ -117,9 +117,13 @@ def _record(ticket: Ticket, numbers: dict[_Layout, int]) -> bytes:
 
 
 def _weights(grams: Sequence[int]) -> bytes:
-    """In groups of 8, in a group the last cell first."""
-    turned = [one for at in range(0, len(grams), _GROUP) for one in grams[at : at + _GROUP][::-1]]
-    return struct.pack(f">{len(turned)}i", *turned)
+    return struct.pack(f">{len(grams)}i", *_turned(grams))
+
+
+def _turned(weights: Sequence[int]) -> list[int]:
+    """In groups of 8, each the other way round: from the cells' order to the bytes', and back."""
+    starts = range(0, len(weights), _GROUP)
+    return [one for at in starts for one in weights[at : at + _GROUP][::-1]]
 
 
 def _layout_bytes(layout: _Layout) -> bytes:
@@ -136,6 +140,7 @@ def _layout_bytes(layout: _Layout) -> bytes:
 
 
 def _tickets(data: bytes) -> Iterator[Ticket]:
+    """What stands in a batch; anything more than that is for the comparison to find."""
     layouts: list[_Layout] = []
     at = 1
     for _ in range(data[0]):
@@ -146,8 +151,6 @@ def _tickets(data: bytes) -> Iterator[Ticket]:
     for _ in range(count):
         ticket, at = _read_record(data, at, layouts)
         yield ticket
-    if at != len(data):
-        raise ValueError("something follows the tickets")
 
 
 def _read_layout(data: bytes, at: int) -> tuple[_Layout, int]:
@@ -173,7 +176,7 @@ def _read_record(data: bytes, at: int, layouts: Sequence[_Layout]) -> tuple[Tick
     at += length
     timestamp = (high << 32) + low
     count = len(layout.serials)
-    weights = _turned_back(struct.unpack_from(f">{count}i", data, at))
+    weights = _turned(struct.unpack_from(f">{count}i", data, at))
     ticket = Ticket.model_construct(
         id=name or f"{layout.prefix}{timestamp}",
         terminal_serial=layout.terminal,
@@ -191,10 +194,6 @@ def _read_record(data: bytes, at: int, layouts: Sequence[_Layout]) -> tuple[Tick
         ),
     )
     return ticket, at + 4 * count
-
-
-def _turned_back(turned: Sequence[int]) -> list[int]:
-    return [one for at in range(0, len(turned), _GROUP) for one in turned[at : at + _GROUP][::-1]]
 
 
 def _text(word: bytes) -> str:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from breaking import Outages, RealOutages, SandboxOutages, make_whole
+from breaking import Outages, RealOutages, SandboxOutages, mend
 from stations import Engine, real_programs
 
 from steelyard.network.service import LocalNetwork
@@ -31,4 +31,4 @@ async def outages(engine: Engine) -> AsyncIterator[Outages]:
         yield SandboxOutages(engine.consortium)
         return
     yield RealOutages(engine.network)
-    await asyncio.to_thread(make_whole, engine.network)
+    await asyncio.to_thread(mend, engine.network)
