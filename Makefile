@@ -11,9 +11,9 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # A lock names everything, so nothing is resolved again: pip 23 looks up `coverage[toml]` anew beside the
 # `coverage` that is locked, and refuses the lock as soon as there is a newer one (pypa/pip#9644).
 PIP_INSTALL_LOCK := $(PIP_INSTALL) --require-hashes --no-deps
-EXTRAS := platform smartbox loadcell sandbox infra demo dev
+EXTRAS := platform node smartbox loadcell sandbox infra demo dev
 
-.PHONY: help demo test test-engine lint format bench-contract bench-ledger docs lock contract clean
+.PHONY: help demo test test-engine test-appliance lint format bench-contract bench-ledger docs lock contract clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s $$'\t'
@@ -28,12 +28,17 @@ test: $(VENV)/.dev ## Run every test that this machine can run (ARGS="-k NAME" t
 test-engine: $(VENV)/.dev ## Run the tests that need real engines, the ledger's conformance suite first of all (STEELYARD_GETH, STEELYARD_TESSERA)
 	$(BIN)/pytest -m engine $(ARGS)
 
+test-appliance: $(VENV)/.dev ## Run the roles' and the whole appliance's scenarios on machines made here (SCENARIOS="base quorum" to choose)
+	@scripts/system-packages appliance
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/appliance.py $(SCENARIOS)
+
 lint: $(VENV)/.dev ## Run the linters, the type checker, and rebuild and compare the contract
 	@scripts/system-packages lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --quiet --strict
 	cd contracts && npm ci --silent --no-audit --no-fund && npm run --silent check
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can mend
@@ -50,6 +55,7 @@ bench-ledger: $(VENV)/.dev ## Measure the ledger on real engines beside a naive 
 
 docs: $(VENV)/.dev ## Write docs/reference from the code
 	$(BIN)/python scripts/reference.py
+	$(BIN)/python scripts/role_readmes.py
 
 contract: ## Compile the contract and write the artefact that is committed
 	@scripts/system-packages lint

@@ -1,0 +1,1 @@
+"""Where Steelyard runs: machines on this computer, and the cloud's beside them."""
