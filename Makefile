@@ -26,6 +26,8 @@ test: $(VENV)/.dev ## Run every test that this machine can run (ARGS="-k NAME" t
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-engine: $(VENV)/.dev ## Run the tests that need real engines, the ledger's conformance suite first of all (STEELYARD_GETH, STEELYARD_TESSERA)
+	@scripts/system-packages lint
+	cd contracts && npm ci --silent --no-audit --no-fund
 	$(BIN)/pytest -m engine $(ARGS)
 
 test-appliance: $(VENV)/.dev ## Run the roles' and the whole appliance's scenarios on machines made here (SCENARIOS="base quorum" to choose)
