@@ -1,0 +1,84 @@
+"""Filters that read the variable `consortium`; the logic is infra.consortium's."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from infra.consortium.checks import parse, plain_secrets, read_consortium  # noqa: E402
+from infra.consortium.errors import InvalidConsortium  # noqa: E402
+from infra.consortium.nodes import NodeView, address_of, node_views  # noqa: E402
+from infra.consortium.views import (  # noqa: E402
+    firewall_rules,
+    platform_entities,
+    stations_of,
+)
+
+Hosts = Mapping[str, Mapping[str, Any]]
+
+
+def consortium_problems(document: Any, hostvars: Hosts) -> list[str]:
+    """What is wrong with a consortium's description; empty when nothing is."""
+    try:
+        read_consortium(document, hostvars)
+    except InvalidConsortium as error:
+        return error.problems
+    return []
+
+
+def consortium_nodes(document: Any, hostvars: Hosts) -> list[NodeView]:
+    """All nodes with addresses, ports and places."""
+    addresses = {host: address_of(dict(hostvars[host]), host) for host in hostvars}
+    return node_views(_parsed(document), addresses)
+
+
+def consortium_entities(document: Any, hostvars: Hosts, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """What the platform is to know: nodes with URLs and keys, customers, stations, devices."""
+    return platform_entities(_parsed(document), consortium_nodes(document, hostvars), dict(keys))
+
+
+def consortium_stations(document: Any) -> list[dict[str, Any]]:
+    """The stations, each with its customer's name."""
+    return stations_of(_parsed(document))
+
+
+def consortium_firewall(
+    document: Any,
+    hostvars: Hosts,
+    host: str,
+    monitoring: Sequence[str] = (),
+    cell_networks: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """The firewall's rules of one host: who may speak to what, as docs/reference/ports.md says."""
+    addresses = {one: address_of(dict(hostvars[one]), one) for one in hostvars}
+    return firewall_rules(
+        _parsed(document), addresses, host, monitoring=monitoring, cell_networks=cell_networks
+    )
+
+
+def _parsed(document: Any) -> Any:
+    try:
+        return parse(document)
+    except InvalidConsortium as error:
+        raise AnsibleFilterError(str(error)) from None
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by their names."""
+        return {
+            "consortium_problems": consortium_problems,
+            "consortium_nodes": consortium_nodes,
+            "consortium_entities": consortium_entities,
+            "consortium_stations": consortium_stations,
+            "consortium_firewall": consortium_firewall,
+            "plain_secrets": plain_secrets,
+        }
