@@ -54,7 +54,7 @@ async def running(
         port = await _listen(runner, settings, certificate)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         if settings.port_file:
-            _write_port(settings.port_file, port)
+            write_port(settings.port_file, port)
         yield f"https://{host}:{port}"
     finally:
         for watcher in watchers:
@@ -122,7 +122,7 @@ async def _watch(certificate: Certificate, seconds: float) -> None:
         certificate.reload_if_changed()
 
 
-def _write_port(path: Path, port: int) -> None:
+def write_port(path: Path, port: int) -> None:
     """Write the port so that a reader sees all of it or nothing."""
     partial = path.with_name(path.name + ".partial")
     try:
