@@ -11,21 +11,15 @@ sys.path.insert(0, str(ROOT))
 
 from infra.consortium.exposure import EXPOSED, INTERNAL  # noqa: E402
 
+_NOTE = "<!-- Written by scripts/ports_reference.py (make docs); do not edit. -->"
 PAGE = ROOT / "docs" / "reference" / "ports.md"
 
 
 def page() -> str:
     """The page's text."""
-    lines = [
-        "# Ports",
-        "",
-        "<!-- Written by scripts/ports_reference.py (make docs); do not edit. -->",
-    ]
-    lines += [
-        "",
-        "Every host's firewall is closed but for these. The scenario `consortium` scans each",
-    ]
-    lines += ["host from each other host and compares what answers with this table.", ""]
+    lines = ["# Ports", "", _NOTE, ""]
+    lines += ["Every host's firewall is closed but for these. The scenario `consortium` scans"]
+    lines += ["each host from each other host and compares what answers with this table.", ""]
     lines += ["| port | on | who may | for | secured by |", "| --- | --- | --- | --- | --- |"]
     for one in EXPOSED:
         port = f"{one.protocol} {one.port}{' + slot' if one.per_slot else ''}"

@@ -23,8 +23,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "validators that cannot tolerate a fault": (
         lambda d, h: d["network"].pop(),
         (
-            "3 validators cannot tolerate 1 fault: the network's and the customers' admin nodes must "
-            "be 4 at least, or consortium.fault_tolerance less"
+            "3 validators cannot tolerate 1 fault: the network's and the customers' admin nodes "
+            "must be 4 at least, or consortium.fault_tolerance less"
         ),
     ),
     "an address used twice": (
@@ -34,8 +34,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a slot used twice": (
         lambda d, h: d["customers"][0]["stations"][0]["node"].update(slot=0),
         (
-            "nodes acme-admin and north-node are both in slot 0 of acme-1: their ports would be the "
-            "same"
+            "nodes acme-admin and north-node are both in slot 0 of acme-1: their ports would be "
+            "the same"
         ),
     ),
     "a host that is not there": (
