@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "coap": {"settings", "errors", "secret_files", "pki"},
     "smartbox": GROUND | {"coap"},
     "loadcell": GROUND | {"coap"},
+    "collector": {"settings", "errors", "node"},
     "backup": {"settings", "errors", "secret_files"},
     "cli": {"errors"},
 }

@@ -18,6 +18,7 @@ from steelyard.errors import Problem
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "alibi": ("steelyard.smartbox.alibi_cli", "alibi", "Verify and show an alibi memory."),
     "backup": ("steelyard.backup.cli", "backup", "Back a host up, and restore it."),
+    "collect": ("steelyard.collector.cli", "collect", "Write a host's figures (monitoring)."),
     "database": ("steelyard.store.cli", "database", "Create and migrate the entity database."),
     "demo": ("steelyard.demo.cli", "demo", "Run the paper's experiment on this machine."),
     "export": ("steelyard.ledger.export_cli", "export", "Write a station's tickets with proofs."),

@@ -369,6 +369,20 @@ async def test_metrics_count_by_template(serve) -> None:
     assert "secret" not in text
 
 
+async def test_failures_of_the_server_are_counted_by_type(serve) -> None:
+    """A caller's mistakes are not: an alarm hangs on it."""
+
+    async def broken(call) -> Reply:
+        raise RuntimeError("the inner words")
+
+    client = await serve(endpoint(broken, "GET", "/v1/broken"))
+    await client.get("/v1/broken")
+    await client.get("/nowhere")
+    text = await (await client.get("/metrics")).text()
+    assert 'steelyard_http_problems_total{type="internal"} 1.0' in text
+    assert text.count("steelyard_http_problems_total{") == 1
+
+
 async def test_two_applications_count_for_themselves(serve) -> None:
     """Each has a registry of its own."""
     first, second = await serve(), await serve()

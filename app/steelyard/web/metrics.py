@@ -26,6 +26,12 @@ class HttpMetrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._problems = Counter(
+            "steelyard_http_problems",
+            "Requests that failed here (5xx), by the problem type's last part.",
+            ("type",),
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "steelyard_http_requests_in_flight",
             "Requests that are being answered.",
@@ -37,6 +43,10 @@ class HttpMetrics:
         known = method if method in _METHODS else "other"
         self._requests.labels(known, route, str(status)).inc()
         self._seconds.labels(known, route).observe(seconds)
+
+    def note_problem(self, slug: str) -> None:
+        """Count a request that failed here."""
+        self._problems.labels(slug).inc()
 
     def exposition(self) -> bytes:
         """The metrics in Prometheus' text format."""

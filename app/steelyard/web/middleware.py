@@ -32,6 +32,8 @@ UNMATCHED = "(unmatched)"
 _BODY_UNREAD = frozenset({408, 413})
 
 _RESPONSE_KEY = web.RequestKey("response", web.StreamResponse)
+# The slug of the problem that a request failed by here.
+_FAILURE_KEY = web.RequestKey("failure", str)
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 SECURITY_HEADERS = {
@@ -85,6 +87,8 @@ def observe(metrics: HttpMetrics, silence: SilentConnections) -> Middleware:
                 seconds = time.perf_counter() - started
                 metrics.in_flight.dec()
                 metrics.observe(request.method, route, status, seconds)
+                if _FAILURE_KEY in request:
+                    metrics.note_problem(request[_FAILURE_KEY])
                 principal = request.get(PRINCIPAL_KEY)
                 logger.info(
                     "request",
@@ -131,6 +135,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 def _answer(request: web.Request, problem: Problem) -> web.StreamResponse:
     if problem.status >= 500 and not isinstance(problem, InternalError):
         logger.warning("problem", type=problem.type, detail=problem.detail)
+    if problem.status >= 500:
+        request[_FAILURE_KEY] = problem.slug
     if _RESPONSE_KEY in request:
         # Half a stream is out already. Cutting the connection is the only way left to say so.
         logger.warning("stream cut off", type=problem.type)
