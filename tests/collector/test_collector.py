@@ -128,12 +128,14 @@ def test_what_does_not_answer_is_told(tmp_path):
         pages=[{"name": "gateway", "url": away}],
         certificates=[tmp_path / "none.pem"],
         smartbox_url=away,
+        probes=[{"name": "tickets", "url": "https://127.0.0.1:9", "ca_file": tmp_path / "none"}],
     )
     found = values(collect(settings))
     assert found["steelyard_node_up", "north"] == 0
     assert found["steelyard_tessera_up", "north"] == 0
     assert found["steelyard_page_up", "gateway"] == 0
     assert found["steelyard_smartbox_up",] == 0
+    assert found["steelyard_service_ready", "tickets"] == 0
 
 
 def test_the_command_writes_one_file(url, tmp_path):

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import ssl
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,8 +20,6 @@ from steelyard.node.asking import NodeClient
 FILE = "steelyard.prom"
 _SECONDS = 5.0
 _MAX_BYTES = 16 << 20
-# A proxy in the environment is nothing for this host's own pages.
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def collect(settings: CollectorSettings, now: Callable[[], float] = time.time) -> str:
@@ -37,6 +36,13 @@ def collect(settings: CollectorSettings, now: Callable[[], float] = time.time) -
             page=other.name,
         )
         page.take_over(text or "", other.prefixes)
+    for probe in settings.probes:
+        page.set(
+            "steelyard_service_ready",
+            "1 when the service says that it can work, else 0.",
+            int(_get(probe.url, probe.ca_file) is not None),
+            service=probe.name,
+        )
     for path in _certificates(settings.certificates):
         _certificate(page, path)
     if settings.smartbox_url:
@@ -125,9 +131,14 @@ def _status(url: str) -> dict[str, Any] | None:
         return None
 
 
-def _get(url: str) -> str | None:
+def _get(url: str, ca_file: Path | None = None) -> str | None:
+    """The page, if it is there and well; without a proxy, which is nothing for this host's own."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     try:
-        with _direct.open(url, timeout=_SECONDS) as answer:
+        if ca_file is not None:
+            context = ssl.create_default_context(cafile=str(ca_file))
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        with urllib.request.build_opener(*handlers).open(url, timeout=_SECONDS) as answer:
             return bytes(answer.read(_MAX_BYTES)).decode()
     except (OSError, ValueError, http.client.HTTPException):
         return None

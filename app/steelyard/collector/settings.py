@@ -44,6 +44,14 @@ class PageSettings(_Part):
     )
 
 
+class ProbeSettings(_Part):
+    """A service whose readiness is asked for."""
+
+    name: Label = Field(description="Its name.")
+    url: str = Field(pattern=r"^https://", description="The page that says so.")
+    ca_file: Path = Field(description="Authority of its certificate.")
+
+
 class CollectorSettings(Section):
     """Figures of this host."""
 
@@ -53,6 +61,9 @@ class CollectorSettings(Section):
     every_seconds: float = Field(default=15.0, ge=1, description="Pause between two looks.")
     nodes: tuple[NodeSettings, ...] = Field(default=(), description="The host's ledger nodes.")
     pages: tuple[PageSettings, ...] = Field(default=(), description="Pages of metrics.")
+    probes: tuple[ProbeSettings, ...] = Field(
+        default=(), description="Services of this host whose readiness is asked for."
+    )
     certificates: tuple[Path, ...] = Field(
         default=(), description="Certificates (PEM), or directories of them (*.pem)."
     )
