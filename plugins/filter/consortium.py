@@ -34,7 +34,7 @@ Hosts = Mapping[str, Mapping[str, Any]]
 def consortium_problems(document: Any, hostvars: Hosts) -> list[str]:
     """What is wrong with a consortium's description; empty when nothing is."""
     try:
-        read_consortium(document, hostvars)
+        read_consortium(_plain(document), hostvars)
     except InvalidConsortium as error:
         return error.problems
     return []
@@ -48,7 +48,7 @@ def consortium_nodes(document: Any, hostvars: Hosts) -> list[NodeView]:
 
 def consortium_entities(document: Any, hostvars: Hosts, keys: Mapping[str, Any]) -> dict[str, Any]:
     """What the platform is to know: nodes with URLs and keys, customers, stations, devices."""
-    return platform_entities(_parsed(document), consortium_nodes(document, hostvars), dict(keys))
+    return platform_entities(_parsed(document), consortium_nodes(document, hostvars), _plain(keys))
 
 
 def consortium_stations(document: Any) -> list[dict[str, Any]]:
@@ -82,9 +82,18 @@ def consortium_firewall(
 
 def _parsed(document: Any) -> Any:
     try:
-        return parse(document)
+        return parse(_plain(document))
     except InvalidConsortium as error:
         raise AnsibleFilterError(str(error)) from None
+
+
+def _plain(value: Any) -> Any:
+    """Ansible's containers hold values that are made when Python asks: pydantic does not ask."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
 
 
 class FilterModule:

@@ -101,3 +101,17 @@ def test_validators_out_of_order_make_no_genesis(tmp_path):
             tmp_path / "g.json", addresses, chain_id=1, block_period=1, empty_block_period=5
         )
     assert not (tmp_path / "g.json").exists()
+
+
+def test_siblings_of_one_host_are_drawn_beside_each_other(tmp_path):
+    """Those whose keys are still to be made are passed over."""
+    directories = [tmp_path / f"n{number}" for number in range(4)]
+    addresses = []
+    for one in directories:
+        others = [f"--sibling={other}" for other in directories if other != one]
+        done = CliRunner().invoke(
+            node, ["make-keys", "--validator", "--directory", str(one), *others]
+        )
+        assert done.exit_code == 0, done.output
+        addresses.append(json.loads(done.output)["address"])
+    assert orders_agree(addresses)

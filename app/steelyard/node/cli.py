@@ -7,7 +7,7 @@ import click
 
 from steelyard.node.asking import NodeClient
 from steelyard.node.genesis import write_genesis
-from steelyard.node.keys import make_keys, show_keys
+from steelyard.node.keys import NODE_KEY, make_keys, show_keys
 from steelyard.node.waiting import Wanted, settle_validators, wait_until_ready
 
 _directory = click.option(
@@ -35,9 +35,22 @@ def node() -> None:
 @_directory
 @click.option("--validator", is_flag=True, help="It votes: draw its key beside the others'.")
 @click.option("--beside", multiple=True, help="Address of another validator; repeat.")
-def make_keys_command(directory: Path, validator: bool, beside: tuple[str, ...]) -> None:
+@click.option(
+    "--sibling",
+    "siblings",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory of another validator of this host, which may still be without keys; repeat.",
+)
+def make_keys_command(
+    directory: Path,
+    validator: bool,
+    beside: tuple[str, ...],
+    siblings: tuple[Path, ...],
+) -> None:
     """Make the node's keys, where there are none, and print their public halves."""
-    made = make_keys(directory, list(beside) if validator else None)
+    others = {*beside, *(show_keys(one).address for one in siblings if (one / NODE_KEY).exists())}
+    made = make_keys(directory, sorted(others) if validator else None)
     click.echo(json.dumps(made.as_dict()))
 
 
