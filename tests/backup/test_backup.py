@@ -159,6 +159,17 @@ def test_a_database_in_use_is_copied_whole(world):
     assert world.rows() == ["one", "two"]
 
 
+def test_a_database_below_a_path_of_its_set_is_in_its_place(world):
+    """Its copy, not the files that are in use; the directory is moved as a whole."""
+    settings = world.settings(paths=[str(world.live)], exclude=[f"{world.database}*"])
+    service.run(settings, [], lambda _: None)
+    world.database.write_bytes(b"lost")
+    restoration.restore(settings, Request("node", force=True))
+    assert world.rows() == ["one"]
+    assert sorted(one.name for one in world.live.iterdir()) == ["chain", "outbox.sqlite"]
+    assert stat.S_IMODE(world.database.stat().st_mode) == 0o600
+
+
 def test_what_lives_is_not_replaced(backed_up):
     """Unless it is forced; then it is put aside, with the database's log."""
     (backed_up.live / "chain/key").write_text("newer")

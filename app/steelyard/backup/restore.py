@@ -148,9 +148,15 @@ def _fetch_all(
         fetched.append(Fetched(path, made))
     for entry in manifest["sqlite"]:
         path = Path(entry["path"])
-        made = _fetch(client, snapshot, copies / entry["file"], path, scratch)
+        # A database in a directory that is restored as well goes into that, not beside it.
+        within = [one for one in fetched if path.is_relative_to(one.path)]
+        near = within[0].made if within else path
+        made = _fetch(client, snapshot, copies / entry["file"], near, scratch)
         _give_file(made, entry)
-        fetched.append(Fetched(path, made, beside=_WAL))
+        if within:
+            made.rename(near / path.relative_to(within[0].path))
+        else:
+            fetched.append(Fetched(path, made, beside=_WAL))
     return fetched
 
 
