@@ -7,12 +7,21 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "app" / "steelyard"
-GROUND = {"ticket", "errors", "settings", "secret_files", "json_text", "weighings"}
+GROUND = {
+    "ticket",
+    "errors",
+    "settings",
+    "secret_files",
+    "certificate_files",
+    "json_text",
+    "weighings",
+}
 ALLOWED: dict[str, set[str]] = {
     "ticket": set(),
     "errors": set(),
     "settings": {"errors"},
     "secret_files": {"errors"},
+    "certificate_files": {"errors", "secret_files"},
     "json_text": set(),
     "weighings": {"ticket", "errors"},
     "ledger": GROUND,
@@ -20,7 +29,8 @@ ALLOWED: dict[str, set[str]] = {
     "network": {"settings", "errors"},
     "store": GROUND,
     "identity": GROUND | {"store"},
-    "web": {"settings", "errors", "json_text", "secret_files"},
+    "web": {"settings", "errors", "json_text", "secret_files", "certificate_files"},
+    "gateway": {"settings", "errors", "json_text", "secret_files", "certificate_files", "web"},
     "registry": GROUND | {"store", "identity", "ledger", "web"},
     "tickets": GROUND | {"store", "identity", "ledger", "web"},
     "pki": {"settings", "errors", "secret_files"},

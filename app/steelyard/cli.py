@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "demo": ("steelyard.demo.cli", "demo", "Run the paper's experiment on this machine."),
     "export": ("steelyard.ledger.export_cli", "export", "Write a station's tickets with proofs."),
     "export-check": ("steelyard.ledger.export_cli", "export_check", "Check such a file."),
+    "gateway": ("steelyard.gateway.cli", "gateway", "Serve a host's ledger nodes over mutual TLS."),
     "identity": ("steelyard.identity.cli", "identity", "Signing keys and the first administrator."),
     "loadcell": ("steelyard.loadcell.cli", "loadcell", "Run a load cell communicator."),
     "management-api": ("steelyard.registry.cli", "management_api", "Serve the management API."),

@@ -131,7 +131,7 @@ async def test_wrong_server_certificate(bench: Bench, kind: str) -> None:
                 Profile(
                     loadcell_profile("LC-9", "S1").subject,
                     smartbox_profile("SB-1", ["127.0.0.1"], "S1").alternative_names,
-                    ExtendedKeyUsageOID.CLIENT_AUTH,
+                    (ExtendedKeyUsageOID.CLIENT_AUTH,),
                 ),
             ),
             "wrong-purpose",
@@ -255,7 +255,7 @@ async def test_serial_that_contradicts_itself_is_nobodys(bench: Bench) -> None:
     profile = Profile(
         loadcell_profile("LC-1", "S1").subject,
         loadcell_profile("LC-2", "S1").alternative_names,
-        ExtendedKeyUsageOID.CLIENT_AUTH,
+        (ExtendedKeyUsageOID.CLIENT_AUTH,),
     )
     server, client = await bench.server(), await bench.client(bench.pki.special("two", profile))
     response = await client.request(sample_request(server)).response

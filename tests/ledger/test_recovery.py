@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 
-import aiohttp
 import pytest
 from builders import ticket, tickets, until
 from hypothesis import given
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from stations import counted
 
 from steelyard.ledger import contract
+from steelyard.ledger.connections import open_session
 from steelyard.ledger.errors import (
     NodeUnavailable,
     PrivacyManagerUnavailable,
@@ -219,7 +219,7 @@ async def test_a_used_nonce_is_read_again(session, ledger, writer):
 
 async def test_two_ledgers_with_one_key_both_get_through(session, settings, writer, customer_view):
     """Two processes' worth of ledgers with one key disturb each other and lose nothing."""
-    async with aiohttp.ClientSession() as other_session:
+    async with open_session(settings) as other_session:
         pair = [QuorumLedger(session, settings), QuorumLedger(other_session, settings)]
         batch = tickets(12)
         results = await asyncio.gather(
@@ -233,7 +233,7 @@ async def test_two_ledgers_with_one_key_both_get_through(session, settings, writ
 
 async def test_two_ledgers_with_the_same_tickets_register_once(session, settings, writer):
     """The same batch through two ledgers at once: one receipt a ticket, told to both."""
-    async with aiohttp.ClientSession() as other_session:
+    async with open_session(settings) as other_session:
         pair = [QuorumLedger(session, settings), QuorumLedger(other_session, settings)]
         batch = tickets(5)
         one, two = await asyncio.gather(*(ledger.register(writer, batch) for ledger in pair))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import click
 from pydantic import ValidationError
 
 from steelyard.errors import ConfigurationError
 from steelyard.json_text import read_json
+from steelyard.ledger.connections import open_session
 from steelyard.ledger.protocol import ContractView, NodeRef, Proof
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.seals import Validators
@@ -132,7 +132,7 @@ def read_extent(
 async def _prove(
     view: ContractView, claim: Claim, settings: LedgerSettings, extent: Extent
 ) -> tuple[Proof, tuple[str, ...]]:
-    async with aiohttp.ClientSession() as session:
+    async with open_session(settings) as session:
         ledger = QuorumLedger(session, settings)
         proof = await ledger.verify(view, claim.receipt, claim.ticket, extent=extent)
         return proof, await ledger.privacy_keys(view.node) if view.node.tessera_url else ()

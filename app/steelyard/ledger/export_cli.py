@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-import aiohttp
 import click
 
 from steelyard.errors import ConfigurationError
 from steelyard.ledger.cli import read_trusted, trust_options
+from steelyard.ledger.connections import open_session
 from steelyard.ledger.examination import Beside, Examined, contract_of, examine
 from steelyard.ledger.export import Written
 from steelyard.ledger.protocol import ContractView, NodeRef
@@ -87,7 +87,7 @@ async def _export(
             told = tickets
             click.echo(f"{tickets} tickets", err=True)
 
-    async with aiohttp.ClientSession() as session:
+    async with open_session(settings) as session:
         ledger = QuorumLedger(session, settings)
         exporter = ledger.exporter(view)
         return await exporter.export(output, *blocks, resume=resume, progress=tell)
@@ -147,7 +147,7 @@ async def _check(
     if node_url is None:
         return await examine(file, trusted, require_seals=require_seals)
     view = ContractView(contract_of(file), NodeRef("your node", node_url, "", ""))
-    async with aiohttp.ClientSession() as session:
+    async with open_session(settings) as session:
         beside = Beside(QuorumLedger(session, settings).node(view), view)
         return await examine(file, trusted, require_seals=require_seals, beside=beside)
 

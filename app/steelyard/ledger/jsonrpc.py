@@ -4,7 +4,8 @@ web3.py's middleware stays off the hot path: a call here is one dictionary out a
 Parameters never reach an exception text or a log, as they may hold tickets.
 """
 
-from collections.abc import Sequence
+import ssl
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -14,6 +15,10 @@ from steelyard.json_text import read_json
 from steelyard.ledger.errors import NodeUnavailable
 
 _LARGEST_ANSWER = 64 * 1024 * 1024  # bytes; 250 full blocks with their transactions are far below
+
+# By this header a gateway says of an answer of its own whether its node can have acted.
+OUTCOME_HEADER = "Steelyard-Outcome"
+_ALERTS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
 
 Json: TypeAlias = Any  # what JSON can hold; whoever reads it checks it
 
@@ -105,12 +110,13 @@ class JsonRpc:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
 
     async def _post(self, method: str, request: Json, wait: float) -> tuple[int, bytes]:
+        # Half of the time must do for the connection: what did not come about is no lost answer.
+        timeout = aiohttp.ClientTimeout(total=wait, connect=wait / 2)
         try:
-            async with self._session.post(
-                self._url, json=request, timeout=aiohttp.ClientTimeout(total=wait)
-            ) as response:
+            async with self._session.post(self._url, json=request, timeout=timeout) as response:
+                self._heed_gateway(response.status, response.headers, method)
                 return response.status, await self._read(response)
-        except aiohttp.ClientConnectorError:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise NodeUnreached(f"The node {self._name} cannot be reached") from None
         except ValueError:  # aiohttp.InvalidURL is one, and so is what yarl says of a port
             raise NodeUnreached(f"The URL of the node {self._name} is not valid") from None
@@ -118,10 +124,26 @@ class JsonRpc:
             raise NodeUnavailable(
                 f"The node {self._name} did not answer {method} within {wait:g} s"
             ) from None
-        except (aiohttp.ClientError, OSError):
+        except (aiohttp.ClientError, OSError) as error:
+            if _is_certificate_refused(error):
+                raise NodeUnreached(
+                    f"The gateway of the node {self._name} refuses our certificate"
+                ) from None
             raise _ConnectionBroke(
                 f"The connection to the node {self._name} broke during {method}"
             ) from None
+
+    def _heed_gateway(self, status: int, headers: Mapping[str, str], method: str) -> None:
+        """Raises for an answer that is the gateway's own, and no node's."""
+        outcome = headers.get(OUTCOME_HEADER)
+        if outcome == "unreached":
+            raise NodeUnreached(
+                f"The gateway of the node {self._name} did not pass {method} on (HTTP {status})"
+            )
+        if outcome == "unknown":
+            raise _ConnectionBroke(
+                f"The gateway of the node {self._name} got no answer to {method} (HTTP {status})"
+            )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The whole body. Raises NodeUnavailable for one that no answer of ours can have."""
@@ -150,6 +172,19 @@ class JsonRpc:
             str(error.get("message", "")),
             data if isinstance(data, str) else None,
         )
+
+
+def _is_certificate_refused(error: BaseException | None) -> bool:
+    """Whether the server ended the handshake over our certificate, and so read no request.
+
+    In TLS 1.3 the client has done its part by then, and hears of it when it reads the answer.
+    """
+    while error is not None:
+        reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""
+        if "_ALERT_" in reason and any(alert in reason for alert in _ALERTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _read(body: bytes) -> Json:

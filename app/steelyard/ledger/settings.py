@@ -1,8 +1,9 @@
 """Settings of the ledger room: how long to wait, how often to ask, how much gas to offer."""
 
-from typing import Annotated, ClassVar
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from steelyard.settings import Section
 
@@ -10,10 +11,21 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class LedgerSettings(Section):
-    """What the platform may spend on a transaction, in seconds and in gas."""
+    """How nodes are reached, and what may be spent on a transaction, in seconds and in gas."""
 
     section: ClassVar[str] = "ledger"
 
+    ca_file: Path | None = Field(
+        None,
+        description="Certificate authorities (PEM) that nodes' gateways must chain to, where a "
+        "node's URL is https.",
+    )
+    certificate_file: Path | None = Field(
+        None, description="PEM file with the certificate chain that those gateways know us by."
+    )
+    private_key_file: Path | None = Field(
+        None, description="PEM file with that certificate's private key."
+    )
     request_timeout: Seconds = Field(
         10.0, description="Seconds that a node may take to answer one JSON-RPC call."
     )
@@ -72,3 +84,10 @@ class LedgerSettings(Section):
         description="Tickets of one station that may wait for a transaction; above it requests "
         "are refused until some have gone.",
     )
+
+    @model_validator(mode="after")
+    def _files_belong_together(self) -> Self:
+        files = (self.ca_file, self.certificate_file, self.private_key_file)
+        if any(files) and not all(files):
+            raise ValueError("set ca_file, certificate_file and private_key_file, or none of them")
+        return self

@@ -6,6 +6,7 @@ import aiohttp
 
 from steelyard.json_text import read_json
 from steelyard.ledger.errors import PartyUnreachable, PrivacyManagerUnavailable
+from steelyard.ledger.jsonrpc import OUTCOME_HEADER
 
 DIGEST_LENGTH = 64  # bytes of the hash that stands in a private transaction for its payload
 
@@ -73,7 +74,10 @@ class Tessera:
             async with self._session.post(
                 self._url + path, json=body, timeout=self._timeout
             ) as response:
-                return response.status, await response.read()
+                if OUTCOME_HEADER not in response.headers:
+                    return response.status, await response.read()
+                # The gateway's own answer: its 404 says nothing about a key.
+                reason = f"cannot be reached: its gateway answers HTTP {response.status}"
         except TimeoutError:
             reason = "did not answer in time"
         except (aiohttp.ClientError, OSError, ValueError):

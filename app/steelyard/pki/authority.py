@@ -18,8 +18,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
@@ -29,9 +27,11 @@ from steelyard.errors import ConfigurationError
 from steelyard.pki import files
 from steelyard.pki.errors import AuthorityUnusable, FileExists, UnknownCertificate
 from steelyard.pki.profiles import (
+    Kind,
     Profile,
     check_name,
     client_profile,
+    kind_of,
     loadcell_profile,
     server_profile,
     smartbox_profile,
@@ -85,7 +85,7 @@ class Authority:
     @property
     def name(self) -> str:
         """The subject's common name."""
-        return str(self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        return _common_name(self.certificate)
 
     @classmethod
     def create(cls, directory: Path, name: str, *, days: int = AUTHORITY_DAYS) -> Self:
@@ -97,7 +97,7 @@ class Authority:
                 raise FileExists(f"{directory / CERTIFICATE_FILE} exists and is not overwritten")
             key = ec.generate_private_key(ec.SECP256R1())
             certificate = _self_signed(key, name, days)
-            files.write_new(directory / KEY_FILE, _private_pem(key), files.PRIVATE)
+            files.write_new(directory / KEY_FILE, files.private_pem(key), files.PRIVATE)
             pem = certificate.public_bytes(Encoding.PEM)
             files.write_new(directory / CERTIFICATE_FILE, pem, files.PUBLIC)
             (directory / ISSUED_DIRECTORY).mkdir(exist_ok=True)
@@ -177,7 +177,7 @@ class Authority:
             .not_valid_before(start)
             .not_valid_after(end)
             .add_extension(_key_usage(digital_signature=True), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([profile.purpose]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(profile.purposes), critical=False)
             .add_extension(self._authority_key_identifier(), critical=False)
         )
         if profile.alternative_names:
@@ -218,6 +218,29 @@ class Authority:
             raise AuthorityUnusable(f"{self.crl_path}: not signed by this authority")
         return crl
 
+    def revoke_name(
+        self, name: str, kind: Kind | None = None, *, keep: x509.Certificate | None = None
+    ) -> list[int]:
+        """Revoke every certificate of a name (and a kind) but `keep`; the numbers that are new.
+
+        Raises UnknownCertificate where none of that name was ever issued.
+        """
+        named = [
+            one
+            for one in self.issued()
+            if _common_name(one) == name and (kind is None or kind_of(one) == kind)
+        ]
+        if not named:
+            raise UnknownCertificate(f"no certificate named {name} was issued by {self.name}")
+        return [one.serial_number for one in named if one != keep and self.revoke(one)]
+
+    def has_revoked(self, public_key: ec.EllipticCurvePublicKey) -> bool:
+        """Whether a certificate for this key was revoked: whoever stole the key has it still."""
+        revoked = {entry.serial_number for entry in self.revocations()}
+        return any(
+            one.serial_number in revoked and one.public_key() == public_key for one in self.issued()
+        )
+
     def issued(self) -> list[x509.Certificate]:
         """Every certificate that this authority issued, the oldest first."""
         found = [_read_certificate(path) for path in self._issued_directory.glob("*.pem")]
@@ -229,10 +252,10 @@ class Authority:
 
     def _issue(self, profile: Profile, name: str, into: Path, days: int) -> Issued:
         into.mkdir(parents=True, exist_ok=True)
-        stem = _file_stem(name)
+        stem = files.stem(name)
         certificate_path, key_path = into / f"{stem}.pem", into / f"{stem}.key"
         key = ec.generate_private_key(ec.SECP256R1())
-        files.write_new(key_path, _private_pem(key), files.PRIVATE)
+        files.write_new(key_path, files.private_pem(key), files.PRIVATE)
         certificate = self.sign(profile, key.public_key(), days=days)
         files.replace(certificate_path, certificate.public_bytes(Encoding.PEM))
         return Issued(certificate, certificate_path, key_path)
@@ -274,6 +297,10 @@ class Authority:
         files.replace(self.crl_path, crl.public_bytes(Encoding.PEM))
 
 
+def _common_name(certificate: x509.Certificate) -> str:
+    return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
 def _self_signed(key: ec.EllipticCurvePrivateKey, name: str, days: int) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     public_key = key.public_key()
@@ -313,10 +340,6 @@ def _random_serial_number() -> int:
     return (1 << 70) | secrets.randbits(70)
 
 
-def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
 def _read_certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
@@ -327,9 +350,3 @@ def _read_certificate(path: Path) -> x509.Certificate:
 def _cause(error: Exception) -> str:
     # A parser's text may quote what it read; only the operating system's is passed on.
     return error.strerror or "cannot be read" if isinstance(error, OSError) else "is not PEM"
-
-
-def _file_stem(name: str) -> str:
-    """A file name for a serial or a name: what a path must not hold becomes %xx."""
-    kept = "".join(c if c.isalnum() or c in "-_." else f"%{ord(c):02x}" for c in name)
-    return kept if not kept.startswith(".") else f"%2e{kept[1:]}"

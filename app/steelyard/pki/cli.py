@@ -6,34 +6,10 @@ from pathlib import Path
 import click
 from cryptography import x509
 
-from steelyard.pki.authority import AUTHORITY_DAYS, LEAF_DAYS, Authority, Issued
+from steelyard.pki import options, request_cli
+from steelyard.pki.authority import AUTHORITY_DAYS, Authority, Issued
 from steelyard.pki.errors import UnknownCertificate
-
-_directory = click.option(
-    "--authority",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="The authority's directory.",
-)
-_into = click.option(
-    "--into",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    show_default="the current directory",
-    help="Where NAME.pem and NAME.key are written.",
-)
-_days = click.option(
-    "--days",
-    type=click.IntRange(1, 36500),
-    default=LEAF_DAYS,
-    show_default=True,
-    help="How long it is valid, at most as long as the authority.",
-)
-_hosts = click.option("--host", "hosts", multiple=True, help="A DNS name or IP address; repeat.")
-_station = click.option(
-    "--station", required=True, help="The station it belongs to (subject's organization)."
-)
+from steelyard.pki.profiles import KINDS, Kind
 
 
 @click.group()
@@ -41,8 +17,12 @@ def pki() -> None:
     """Make authorities and certificates; revoke them."""
 
 
+for _command in request_cli.COMMANDS:
+    pki.add_command(_command)
+
+
 @pki.command()
-@_directory
+@options.directory
 @click.option("--name", required=True, help="The authority's name.")
 @click.option(
     "--days", type=click.IntRange(1, 36500), default=AUTHORITY_DAYS, show_default=True, help="Life."
@@ -54,10 +34,10 @@ def init(directory: Path, name: str, days: int) -> None:
 
 
 @pki.command("issue-server")
-@_directory
-@_into
-@_days
-@_hosts
+@options.directory
+@options.into
+@options.days
+@options.hosts
 @click.argument("name")
 def issue_server(directory: Path, into: Path, days: int, hosts: tuple[str, ...], name: str) -> None:
     """Issue a server's certificate, for HTTPS."""
@@ -65,11 +45,11 @@ def issue_server(directory: Path, into: Path, days: int, hosts: tuple[str, ...],
 
 
 @pki.command("issue-smartbox")
-@_directory
-@_into
-@_days
-@_hosts
-@_station
+@options.directory
+@options.into
+@options.days
+@options.hosts
+@options.station
 @click.argument("serial")
 def issue_smartbox(
     directory: Path,
@@ -85,10 +65,10 @@ def issue_smartbox(
 
 
 @pki.command("issue-loadcell")
-@_directory
-@_into
-@_days
-@_station
+@options.directory
+@options.into
+@options.days
+@options.station
 @click.argument("serial")
 def issue_loadcell(directory: Path, into: Path, days: int, station: str, serial: str) -> None:
     """Issue a load cell's certificate."""
@@ -96,9 +76,9 @@ def issue_loadcell(directory: Path, into: Path, days: int, station: str, serial:
 
 
 @pki.command("issue-client")
-@_directory
-@_into
-@_days
+@options.directory
+@options.into
+@options.days
 @click.argument("name")
 def issue_client(directory: Path, into: Path, days: int, name: str) -> None:
     """Issue the certificate of a client that is no load cell."""
@@ -106,7 +86,7 @@ def issue_client(directory: Path, into: Path, days: int, name: str) -> None:
 
 
 @pki.command()
-@_directory
+@options.directory
 @click.argument("certificate")
 def revoke(directory: Path, certificate: str) -> None:
     """Revoke CERTIFICATE: a file, or a serial number in hexadecimal as `show` prints it."""
@@ -117,8 +97,27 @@ def revoke(directory: Path, certificate: str) -> None:
     click.echo(f"{number:x}: {'revoked' if fresh else 'was revoked already'}")
 
 
+@pki.command("revoke-name")
+@options.directory
+@click.option("--kind", type=click.Choice(KINDS), help="Only those of this kind.")
+@click.option(
+    "--keep",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="A certificate that is not revoked: the one in use (- for standard input).",
+)
+@click.argument("name")
+def revoke_name(directory: Path, kind: Kind | None, keep: Path | None, name: str) -> None:
+    """Revoke every certificate of NAME: a host, a client or a device's serial."""
+    kept = None if keep is None else _read(keep)
+    revoked = Authority.load(directory).revoke_name(name, kind, keep=kept)
+    for number in revoked:
+        click.echo(f"{number:x}: revoked")
+    if not revoked:
+        click.echo("nothing to revoke")
+
+
 @pki.command()
-@_directory
+@options.directory
 def show(directory: Path) -> None:
     """List what the authority issued: serial number, state, last day, subject."""
     authority = Authority.load(directory)
@@ -138,16 +137,23 @@ def show(directory: Path) -> None:
 def _find(certificate: str) -> int | x509.Certificate:
     path = Path(certificate)
     if path.is_file():
-        try:
-            return x509.load_pem_x509_certificate(path.read_bytes())
-        except ValueError:
-            raise UnknownCertificate(f"{path}: is not a PEM certificate") from None
+        return _read(path)
     try:
         return int(certificate, 16)
     except ValueError:
         raise UnknownCertificate(
             f"{certificate}: is neither a file nor a serial number in hexadecimal"
         ) from None
+
+
+def _read(path: Path) -> x509.Certificate:
+    try:
+        with click.open_file(str(path), "rb") as stream:
+            return x509.load_pem_x509_certificate(stream.read())
+    except OSError as error:
+        raise UnknownCertificate(f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise UnknownCertificate(f"{path}: is not a PEM certificate") from None
 
 
 def _tell(issued: Issued) -> None:

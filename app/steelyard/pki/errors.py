@@ -40,3 +40,18 @@ class UnknownCertificate(PkiProblem):
     status = 404
     slug = "unknown-certificate"
     title = "This authority did not issue the certificate"
+
+
+class RequestRefused(PkiProblem):
+    """A certificate request that the authority does not sign."""
+
+    status = 422
+    slug = "pki-request-refused"
+    title = "The certificate request is not signed"
+
+
+class KeyUnusable(PkiProblem):
+    """A private key, or the certificate for it, that cannot be taken into use."""
+
+    slug = "pki-key-unusable"
+    title = "The key cannot be used"

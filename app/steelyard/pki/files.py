@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from steelyard.pki.errors import FileExists
 
 PRIVATE = 0o600
@@ -35,6 +38,23 @@ def replace(path: Path, content: bytes, mode: int = PUBLIC) -> None:
         temporary.unlink()
         raise
     _sync_directory(path.parent)
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a file another's name within a directory, for good."""
+    source.replace(target)
+    _sync_directory(target.parent)
+
+
+def stem(name: str) -> str:
+    """A file name for a serial or a name: what a path must not hold becomes %xx."""
+    kept = "".join(c if c.isalnum() or c in "-_." else f"%{ord(c):02x}" for c in name)
+    return kept if not kept.startswith(".") else f"%2e{kept[1:]}"
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A private key as its file holds it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 
-import aiohttp
 import structlog
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from steelyard.identity.passwords import PasswordHasher
 from steelyard.identity.service import IdentityService
 from steelyard.identity.settings import IdentitySettings
 from steelyard.identity.tokens import TokenIssuer, TokenVerifier
+from steelyard.ledger.connections import open_session
 from steelyard.ledger.protocol import Ledger
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.settings import LedgerSettings
@@ -158,7 +158,7 @@ def build_from(configuration: Configuration) -> web.Application:
     database = Database(configuration.store)
     vault = Vault.load(configuration.vault.key_ring_file)
     identity = Identity.from_settings(database, configuration.identity)
-    session = aiohttp.ClientSession()
+    session = open_session(configuration.ledger)
     ledger = QuorumLedger(session, configuration.ledger)
 
     async def close_ledger(_: web.Application) -> AsyncIterator[None]:

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 
-import aiohttp
 from aiohttp import web
 
 from steelyard import __version__
 from steelyard.identity.authenticator import Authenticator
 from steelyard.identity.settings import IdentitySettings
 from steelyard.identity.tokens import TokenVerifier
+from steelyard.ledger.connections import open_session
 from steelyard.ledger.gathering import Gatherer
 from steelyard.ledger.protocol import Ledger
 from steelyard.ledger.quorum import QuorumLedger
@@ -102,7 +102,7 @@ def build_from(configuration: Configuration) -> web.Application:
     database = Database(configuration.store)
     vault = Vault.load(configuration.vault.key_ring_file)
     verifier = TokenVerifier.from_settings(configuration.identity)
-    session = aiohttp.ClientSession()
+    session = open_session(configuration.ledger)
     ledger = QuorumLedger(session, configuration.ledger)
 
     async def close_ledger(_: web.Application) -> AsyncIterator[None]:

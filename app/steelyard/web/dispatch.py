@@ -8,15 +8,13 @@ from pydantic import BaseModel
 
 from steelyard.errors import FieldError
 from steelyard.web.auth import Authenticator, Principal, authenticate, authorize
+from steelyard.web.body import read_body
 from steelyard.web.endpoint import FORM, Call, Endpoint, Reply
 from steelyard.web.errors import (
-    ExpectationFailed,
     HandlerTimeout,
     MalformedBody,
     MalformedQuery,
-    PayloadTooLarge,
     PreconditionRequired,
-    ReadTimeout,
     UnsupportedMediaType,
 )
 from steelyard.web.parsing import read_json_as, read_parameters, read_parameters_as, read_value
@@ -102,7 +100,7 @@ class Dispatcher:
                 raise MalformedBody("This request takes no body.")
             return None
         content_type = self._content_type(request)
-        raw = await self._read(request)
+        raw = await read_body(request, self._max_body, self._read_seconds)
         if content_type != FORM:
             return read_json_as(model, raw)
         try:
@@ -128,36 +126,6 @@ class Dispatcher:
                 "The content encoding must be identity.", headers={"Accept-Encoding": "identity"}
             )
         return given
-
-    async def _read(self, request: web.Request) -> bytes:
-        too_large = PayloadTooLarge(f"The body must be at most {self._max_body} bytes.")
-        if (request.content_length or 0) > self._max_body:
-            raise too_large
-        await self._continue(request)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._read_seconds):
-                while chunk := await request.content.readany():
-                    body += chunk
-                    if len(body) > self._max_body:
-                        raise too_large
-        except TimeoutError:
-            raise ReadTimeout(
-                f"The body must arrive within {self._read_seconds:g} seconds."
-            ) from None
-        except (web.RequestPayloadError, ValueError):
-            raise MalformedBody("The body was cut off, or its transfer coding is wrong.") from None
-        return bytes(body)
-
-    @staticmethod
-    async def _continue(request: web.Request) -> None:
-        expectation = request.headers.get(hdrs.EXPECT)
-        if expectation is None or request.version < (1, 1):
-            return
-        if expectation.lower() != "100-continue":
-            raise ExpectationFailed("The only expectation that can be met is 100-continue.")
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
 
 
 def render(reply: Reply) -> web.Response:

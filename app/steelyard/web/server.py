@@ -13,21 +13,27 @@ from aiohttp import web
 from steelyard.errors import ConfigurationError
 from steelyard.web.application import SILENCE
 from steelyard.web.logs import protocol_logger
-from steelyard.web.settings import ServerSection
-from steelyard.web.tls import ServerCertificate
+from steelyard.web.settings import ListenSection
+from steelyard.web.tls import Certificate, ServerCertificate
 
 RELOAD_SECONDS = 10.0
 
 
 @contextlib.asynccontextmanager
 async def running(
-    app: web.Application, settings: ServerSection, *, reload_seconds: float = RELOAD_SECONDS
+    app: web.Application,
+    settings: ListenSection,
+    *,
+    certificate: Certificate | None = None,
+    reload_seconds: float = RELOAD_SECONDS,
 ) -> AsyncIterator[str]:
     """Serve the application; the value is its URL. At the end: stop accepting, drain, close.
 
-    Raises ConfigurationError when the address is taken or the certificate is not usable.
+    A `certificate` is one that also looks at its clients'; without it, that of the settings is used
+    and anyone may connect. Raises ConfigurationError when the address is taken or the certificate
+    is not usable.
     """
-    certificate = ServerCertificate(settings.certificate, settings.private_key)
+    certificate = certificate or ServerCertificate(settings.certificate, settings.private_key)
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -48,7 +54,7 @@ async def running(
         port = await _listen(runner, settings, certificate)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         if settings.port_file:
-            _write_port(settings.port_file, port)
+            write_port(settings.port_file, port)
         yield f"https://{host}:{port}"
     finally:
         for watcher in watchers:
@@ -56,14 +62,19 @@ async def running(
         await runner.cleanup()
 
 
-async def serve(app: web.Application, settings: ServerSection, name: str) -> None:
+async def serve(
+    app: web.Application,
+    settings: ListenSection,
+    name: str,
+    certificate: Certificate | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT; print one line when ready. SIGHUP reloads the certificate."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with running(app, settings) as url:
+        async with running(app, settings, certificate=certificate) as url:
             click.echo(f"steelyard {name} ready on {url}")
             await stop.wait()
     finally:
@@ -71,7 +82,7 @@ async def serve(app: web.Application, settings: ServerSection, name: str) -> Non
             loop.remove_signal_handler(number)
 
 
-def run(build: Callable[[], web.Application], settings: ServerSection, name: str) -> None:
+def run(build: Callable[[], web.Application], settings: ListenSection, name: str) -> None:
     """Build the application inside a new event loop and serve it until a signal."""
 
     async def main() -> None:
@@ -82,9 +93,7 @@ def run(build: Callable[[], web.Application], settings: ServerSection, name: str
     asyncio.run(main())
 
 
-async def _listen(
-    runner: web.AppRunner, settings: ServerSection, certificate: ServerCertificate
-) -> int:
+async def _listen(runner: web.AppRunner, settings: ListenSection, certificate: Certificate) -> int:
     site = web.TCPSite(
         runner, settings.host, settings.port, ssl_context=certificate.context, backlog=512
     )
@@ -100,7 +109,7 @@ async def _listen(
     return port
 
 
-async def _watch(certificate: ServerCertificate, seconds: float) -> None:
+async def _watch(certificate: Certificate, seconds: float) -> None:
     hangup = asyncio.Event()
     loop = asyncio.get_running_loop()
     with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
@@ -113,7 +122,7 @@ async def _watch(certificate: ServerCertificate, seconds: float) -> None:
         certificate.reload_if_changed()
 
 
-def _write_port(path: Path, port: int) -> None:
+def write_port(path: Path, port: int) -> None:
     """Write the port so that a reader sees all of it or nothing."""
     partial = path.with_name(path.name + ".partial")
     try:

@@ -22,8 +22,8 @@ def _loopback() -> tuple[IPv4Network | IPv6Network, ...]:
     return IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")
 
 
-class ServerSection(Section):
-    """Where a server listens, with which certificate, and what it allows."""
+class ListenSection(Section):
+    """Where a server listens and with which certificate."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
@@ -42,11 +42,21 @@ class ServerSection(Section):
         description="Time in which a request's body, and a connection's first head, must arrive, "
         "in seconds.",
     )
-    handler_seconds: float = Field(
-        30.0, gt=0, le=600, description="Time after which a request is given up, in seconds."
-    )
     shutdown_seconds: float = Field(
         20.0, ge=0, le=600, description="Time that open requests get at shutdown, in seconds."
+    )
+    log_level: str = Field(
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="Least level that is logged: debug, info, warning or error.",
+    )
+
+
+class ServerSection(ListenSection):
+    """Where a server listens, with which certificate, and what it allows."""
+
+    handler_seconds: float = Field(
+        30.0, gt=0, le=600, description="Time after which a request is given up, in seconds."
     )
     rate_per_second: float = Field(
         100.0, gt=0, description="Requests a second that one client address may make on average."
@@ -57,11 +67,6 @@ class ServerSection(Section):
     metrics_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
         default_factory=_loopback,
         description="Networks from which /metrics may be read; for others it does not exist.",
-    )
-    log_level: str = Field(
-        "info",
-        pattern="^(debug|info|warning|error)$",
-        description="Least level that is logged: debug, info, warning or error.",
     )
 
     @property

@@ -2,13 +2,35 @@
 
 import ssl
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
+from steelyard.certificate_files import load_pair, stamp
 from steelyard.errors import ConfigurationError
-from steelyard.secret_files import check_private
 
 logger = structlog.get_logger(__name__)
+
+
+class Certificate(Protocol):
+    """What a server needs of a certificate, however it checks its clients."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context for every connection, always the same."""
+        ...
+
+    def reload_if_changed(self) -> bool:
+        """Whether new files were taken; when they are not usable, the old ones stay in use."""
+        ...
+
+
+def server_context() -> ssl.SSLContext:
+    """A context without a certificate as yet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class ServerCertificate:
@@ -20,49 +42,22 @@ class ServerCertificate:
     def __init__(self, certificate: Path, private_key: Path) -> None:
         self._certificate = certificate
         self._private_key = private_key
-        self._seen = self._stamp()
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self.context.set_alpn_protocols(["http/1.1"])
-        self._load(self.context)
+        self._seen = stamp(certificate, private_key)
+        self.context = server_context()
+        load_pair(self.context, certificate, private_key, "private_key")
 
     def reload_if_changed(self) -> bool:
         """Whether new files were taken; if they do not fit together, the old ones stay in use."""
+        pair = self._certificate, self._private_key
         try:
-            stamp = self._stamp()
-            if stamp == self._seen:
+            seen = stamp(*pair)
+            if seen == self._seen:
                 return False
-            self._seen = stamp
-            self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-            self._load(self.context)
+            self._seen = seen
+            load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *pair, "private_key")
+            load_pair(self.context, *pair, "private_key")
         except ConfigurationError as problem:
             logger.warning("certificate not reloaded", reason=str(problem))
             return False
         logger.info("certificate reloaded", file=str(self._certificate))
         return True
-
-    def _stamp(self) -> tuple[tuple[int, int, int], ...]:
-        stamps = []
-        for path in (self._certificate, self._private_key):
-            try:
-                status = path.stat()
-            except OSError as error:
-                raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
-            # With the mode: a key that was refused for it is taken once that is mended.
-            stamps.append((status.st_mtime_ns, status.st_ino, status.st_mode))
-        return tuple(stamps)
-
-    def _load(self, context: ssl.SSLContext) -> None:
-        check_private(self._private_key, "private_key")
-        try:
-            # An empty password keeps OpenSSL from asking for one on the terminal.
-            context.load_cert_chain(self._certificate, self._private_key, password=lambda: b"")
-        except ssl.SSLError as error:
-            raise ConfigurationError(
-                f"{self._certificate} and {self._private_key} are not a certificate and its "
-                f"unencrypted key in PEM: {error.reason or 'unreadable'}"
-            ) from None
-        except OSError as error:
-            raise ConfigurationError(
-                f"{error.filename or self._private_key}: cannot be read: {error.strerror}"
-            ) from None
