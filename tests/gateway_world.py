@@ -1,13 +1,16 @@
 """A gateway on loopback with certificates of a real authority, before nodes of any kind."""
 
+import asyncio
+import json
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from steelyard.gateway.app import build
 from steelyard.gateway.settings import GatewaySettings
@@ -15,6 +18,28 @@ from steelyard.gateway.trust import MutualTls
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.pki.authority import Authority, Issued
 from steelyard.web.server import running
+
+HASH = "0x" + "12" * 32
+PARAMS = {
+    "eth_blockNumber": [],
+    "eth_call": [{"to": "0x1", "data": "0x", "from": "0x2"}, "latest"],
+    "eth_chainId": [],
+    "eth_getBlockByNumber": ["0x1", True],
+    "eth_getCode": ["0x1", "latest"],
+    "eth_getLogs": [{"address": "0x1", "fromBlock": "0x1", "toBlock": "0x2"}],
+    "eth_getQuorumPayload": [HASH],
+    "eth_getTransactionByHash": [HASH],
+    "eth_getTransactionCount": ["0x1", "pending"],
+    "eth_getTransactionReceipt": [HASH],
+    "eth_sendRawPrivateTransaction": ["0x1", {"privateFor": ["key"]}],
+    "eth_sendRawTransaction": ["0x1"],
+    "web3_clientVersion": [],
+}
+
+
+def call(method: str = "eth_blockNumber", params: object = (), **changes: object) -> dict[str, Any]:
+    """One call, as the ledger writes it."""
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params} | changes
 
 
 @dataclass
@@ -110,3 +135,50 @@ async def asking(
 def ledger_settings(certificates: Certificates, name: str, **changes: Any) -> LedgerSettings:
     """The ledger's settings of a client."""
     return LedgerSettings(**certificates.ledger_files(name), **changes)
+
+
+@dataclass
+class FakeNode:
+    """A node's two servers, on one socket: what came, and what is answered."""
+
+    came: list[tuple[str, str, bytes]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    answer: Callable[[web.BaseRequest, bytes], Awaitable[web.StreamResponse]] | None = None
+    url: str = ""
+    runner: web.ServerRunner | None = None
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        self.came.append((request.method, request.path, body))
+        self.headers.append(dict(request.headers))
+        if self.answer is not None:
+            return await self.answer(request, body)
+        if request.method == "GET" or not body:
+            return web.Response(text="I'm up!")
+        document = json.loads(body)
+        if not isinstance(document, list):
+            return web.json_response({"jsonrpc": "2.0", "id": document.get("id"), "result": "0x1"})
+        return web.json_response(
+            [{"jsonrpc": "2.0", "id": one["id"], "result": "0x1"} for one in document]
+        )
+
+    @property
+    def bodies(self) -> list[Any]:
+        """What came as JSON."""
+        return [json.loads(body) for _, _, body in self.came if body]
+
+    async def has_seen(self, many: int) -> None:
+        """Wait for so many requests."""
+        async with asyncio.timeout(20):
+            while len(self.came) < many:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def start(self, site: Callable[[web.ServerRunner], web.BaseSite]) -> None:
+        self.runner = web.ServerRunner(web.Server(self.serve, access_log=None))
+        await self.runner.setup()
+        await site(self.runner).start()
+
+    async def stop(self) -> None:
+        if self.runner is not None:
+            await self.runner.cleanup()
+            self.runner = None

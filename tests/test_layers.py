@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "ledger": GROUND,
     "sandbox": {"settings", "errors", "json_text"},
     "network": {"settings", "errors"},
+    "node": {"settings", "errors", "secret_files", "network"},
     "store": GROUND,
     "identity": GROUND | {"store"},
     "web": {"settings", "errors", "json_text", "secret_files", "certificate_files"},

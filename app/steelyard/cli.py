@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "loadcell": ("steelyard.loadcell.cli", "loadcell", "Run a load cell communicator."),
     "management-api": ("steelyard.registry.cli", "management_api", "Serve the management API."),
     "network": ("steelyard.network.cli", "network", "Run GoQuorum and Tessera (development)."),
+    "node": ("steelyard.node.cli", "node", "Keys, genesis, state and votes of a ledger node."),
     "pki": ("steelyard.pki.cli", "pki", "Make authorities and certificates; revoke them."),
     "provision": ("steelyard.provision.cli", "provision", "Register what a consortium has."),
     "sandbox": ("steelyard.sandbox.cli", "sandbox", "Run an embedded consortium (development)."),

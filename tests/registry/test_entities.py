@@ -332,7 +332,8 @@ async def test_a_customer_gets_the_admin_node_that_is_named(
 async def test_a_moved_node_takes_its_station_along(api: Api, world: World, root: str) -> None:
     """The URLs of a node that moved are changed where the station's are kept; both stay sealed."""
     node_id = world.ids["station-node-1"]
-    urls = {"rpc_url": "https://node.test:8545", "tessera_url": "https://node.test:9081"}
+    gateway = "https://node.test:8600/acme-admin"
+    urls = {"rpc_url": f"{gateway}/rpc", "tessera_url": f"{gateway}/tessera"}
     moved = await api.change("PATCH", f"/v1/nodes/{node_id}", root, urls)
     assert {name: moved.json[name] for name in urls} == urls
     async with api.database.session(read_only=True) as session:

@@ -22,7 +22,8 @@ def _check_loopback(value: str) -> str:
         port = url.port
     except ValueError:
         raise ValueError(wanted) from None
-    if url.scheme != "http" or not loopback or not port or value != f"http://{url.netloc}":
+    plain = "@" not in value and value == f"http://{url.netloc}"
+    if not plain or not loopback or not port:
         raise ValueError(wanted)
     return value
 

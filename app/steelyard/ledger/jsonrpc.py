@@ -4,7 +4,6 @@ web3.py's middleware stays off the hot path: a call here is one dictionary out a
 Parameters never reach an exception text or a log, as they may hold tickets.
 """
 
-import ssl
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, TypeAlias
@@ -18,7 +17,6 @@ _LARGEST_ANSWER = 64 * 1024 * 1024  # bytes; 250 full blocks with their transact
 
 # By this header a gateway says of an answer of its own whether its node can have acted.
 OUTCOME_HEADER = "Steelyard-Outcome"
-_ALERTS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
 
 Json: TypeAlias = Any  # what JSON can hold; whoever reads it checks it
 
@@ -124,11 +122,7 @@ class JsonRpc:
             raise NodeUnavailable(
                 f"The node {self._name} did not answer {method} within {wait:g} s"
             ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            if _is_certificate_refused(error):
-                raise NodeUnreached(
-                    f"The gateway of the node {self._name} refuses our certificate"
-                ) from None
+        except (aiohttp.ClientError, OSError):
             raise _ConnectionBroke(
                 f"The connection to the node {self._name} broke during {method}"
             ) from None
@@ -172,19 +166,6 @@ class JsonRpc:
             str(error.get("message", "")),
             data if isinstance(data, str) else None,
         )
-
-
-def _is_certificate_refused(error: BaseException | None) -> bool:
-    """Whether the server ended the handshake over our certificate, and so read no request.
-
-    In TLS 1.3 the client has done its part by then, and hears of it when it reads the answer.
-    """
-    while error is not None:
-        reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""
-        if "_ALERT_" in reason and any(alert in reason for alert in _ALERTS):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _read(body: bytes) -> Json:
