@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "coap": {"settings", "errors", "secret_files", "pki"},
     "smartbox": GROUND | {"coap"},
     "loadcell": GROUND | {"coap"},
+    "backup": {"settings", "errors", "secret_files"},
     "cli": {"errors"},
 }
 EVERYTHING = {"demo"}

@@ -17,6 +17,7 @@ from steelyard.errors import Problem
 # name -> (module, attribute, one line for --help)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "alibi": ("steelyard.smartbox.alibi_cli", "alibi", "Verify and show an alibi memory."),
+    "backup": ("steelyard.backup.cli", "backup", "Back a host up, and restore it."),
     "database": ("steelyard.store.cli", "database", "Create and migrate the entity database."),
     "demo": ("steelyard.demo.cli", "demo", "Run the paper's experiment on this machine."),
     "export": ("steelyard.ledger.export_cli", "export", "Write a station's tickets with proofs."),

@@ -11,15 +11,23 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from infra.consortium.checks import parse, plain_secrets, read_consortium  # noqa: E402
+from infra.consortium.checks import parse, read_consortium  # noqa: E402
 from infra.consortium.errors import InvalidConsortium  # noqa: E402
+from infra.consortium.inventory_files import secrets_in_files  # noqa: E402
 from infra.consortium.nodes import NodeView, address_of, node_views  # noqa: E402
 from infra.consortium.views import (  # noqa: E402
     firewall_rules,
+    kinds_of,
     platform_entities,
     stations_of,
 )
 
+_GROUPS = {
+    "node": "nodes",
+    "platform": "platform",
+    "smartbox": "smartboxes",
+    "loadcell": "loadcells",
+}
 Hosts = Mapping[str, Mapping[str, Any]]
 
 
@@ -46,6 +54,16 @@ def consortium_entities(document: Any, hostvars: Hosts, keys: Mapping[str, Any])
 def consortium_stations(document: Any) -> list[dict[str, Any]]:
     """The stations, each with its customer's name."""
     return stations_of(_parsed(document))
+
+
+def consortium_groups(document: Any, host: str) -> list[str]:
+    """The inventory's groups that a host belongs to by what it carries."""
+    return sorted(f"steelyard_{_GROUPS[kind]}" for kind in kinds_of(_parsed(document), host))
+
+
+def inventory_secrets(sources: Sequence[str]) -> list[str]:
+    """Secrets that stand in plain text in the files of these inventories."""
+    return secrets_in_files(list(sources))
 
 
 def consortium_firewall(
@@ -80,5 +98,6 @@ class FilterModule:
             "consortium_entities": consortium_entities,
             "consortium_stations": consortium_stations,
             "consortium_firewall": consortium_firewall,
-            "plain_secrets": plain_secrets,
+            "consortium_groups": consortium_groups,
+            "inventory_secrets": inventory_secrets,
         }

@@ -1,0 +1,1 @@
+"""Backups of a host: named sets, consistent by themselves, in encrypted repositories of restic."""
