@@ -78,7 +78,9 @@ class Bed:
         """A client on the test's own session."""
         return Management(self.api.session, self.api.url, ADMINISTRATOR)
 
-    async def command(self, *arguments: str, document: bool = True) -> tuple[int, str, str]:
+    async def command(
+        self, *arguments: str, document: bool = True, piped: bool = False
+    ) -> tuple[int, str, str]:
         """Run `steelyard provision` as a process: exit status, output, errors."""
         path, password = self.directory / "entities.json", self.directory / "password"
         path.write_text(json.dumps(self.document))
@@ -86,14 +88,15 @@ class Bed:
         password.write_text(PASSWORD + "\n")
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", "from steelyard.cli import main; main()", "provision"),
-            *([str(path)] if document else []),
+            *(["-" if piped else str(path)] if document else []),
             *("--url", self.api.url, "--ca-file", str(self.authority)),
             *("--login", ADMINISTRATOR.login, "--password-file", str(password)),
             *("--secrets-directory", str(self.secrets), *arguments),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        out, err = await process.communicate()
+        out, err = await process.communicate(path.read_bytes() if piped else b"")
         return process.returncode or 0, out.decode(), err.decode()
 
     async def provision(self, *arguments: str, document: bool = True) -> dict[str, Any]:

@@ -54,6 +54,12 @@ async def test_the_second_time_nothing_is_changed(bed):
     assert len(list(bed.secrets.iterdir())) == 3
 
 
+async def test_the_document_may_come_by_a_pipe(bed):
+    """So that it need not be kept anywhere."""
+    status, out, _ = await bed.command(piped=True)
+    assert (status, len(json.loads(out)["stations"])) == (0, 3)
+
+
 async def test_on_trial_it_tells_and_changes_nothing(bed):
     """The same sentences as in earnest, from nothing and later."""
     told = await bed.provision("--trial")

@@ -21,7 +21,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("document", type=_FILE, required=False)
+@click.argument(
+    "document", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), required=False
+)
 @click.option("--url", required=True, help="Base URL of the management API: https.")
 @click.option(
     "--ca-file", type=_FILE, required=True, help="The only authority that its certificate may have."
@@ -66,6 +68,7 @@ def provision(
 ) -> None:
     """Make the platform know the nodes, customers, users, stations and devices of DOCUMENT.
 
+    It is JSON (- for standard input), or TOML where its name ends in .toml.
     What is there already stays, what moved is changed, nothing is deleted unless --remove says so.
     Prints the result as JSON: what was changed, and each station's client id.
     """

@@ -1,5 +1,6 @@
 """The description: what the platform is to know. In JSON, or in TOML where the name ends so."""
 
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -106,11 +107,20 @@ def folded(name: str) -> str:
     return name.casefold()
 
 
+STANDARD_INPUT = Path("-")
+
+
 def read_description(path: Path) -> Description:
-    """Read a description. Raises ConfigurationError: the place in it, and what is wrong."""
+    """Read a description, in JSON from standard input for `-`.
+
+    Raises ConfigurationError: the place in it, and what is wrong.
+    """
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
+        if path == STANDARD_INPUT:
+            raw = sys.stdin.buffer.read(_MAX_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                raw = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     if len(raw) > _MAX_BYTES:
