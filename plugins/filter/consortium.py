@@ -16,6 +16,7 @@ from infra.consortium.errors import InvalidConsortium  # noqa: E402
 from infra.consortium.inventory_files import secrets_in_files  # noqa: E402
 from infra.consortium.nodes import NodeView, address_of, node_views  # noqa: E402
 from infra.consortium.views import (  # noqa: E402
+    cells_on,
     firewall_rules,
     kinds_of,
     platform_entities,
@@ -54,6 +55,12 @@ def consortium_entities(document: Any, hostvars: Hosts, keys: Mapping[str, Any])
 def consortium_stations(document: Any) -> list[dict[str, Any]]:
     """The stations, each with its customer's name."""
     return stations_of(_parsed(document))
+
+
+def consortium_cells(document: Any, hostvars: Hosts, host: str) -> list[dict[str, Any]]:
+    """The load cells whose communicators run on a host, as role loadcell takes them."""
+    addresses = {one: address_of(dict(hostvars[one]), one) for one in hostvars}
+    return cells_on(_parsed(document), addresses, host)
 
 
 def consortium_groups(document: Any, host: str) -> list[str]:
@@ -107,6 +114,7 @@ class FilterModule:
             "consortium_entities": consortium_entities,
             "consortium_stations": consortium_stations,
             "consortium_firewall": consortium_firewall,
+            "consortium_cells": consortium_cells,
             "consortium_groups": consortium_groups,
             "inventory_secrets": inventory_secrets,
         }

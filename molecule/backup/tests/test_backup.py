@@ -100,7 +100,7 @@ def test_files_have_their_owners_and_modes(host):
     with host.sudo():
         for path, owner, mode in (
             ("/etc/steelyard/vault.json", "steelyard", 0o600),
-            ("/var/lib/steelyard/pki/consortium.key", "root", 0o400),
+            ("/var/lib/steelyard-authorities/consortium.key", "root", 0o400),
             ("/var/lib/steelyard/smartbox/alibi", "steelyard", 0o640),
             ("/var/lib/steelyard-nodes/genesis.json", "root", 0o644),
             ("/var/lib/steelyard-nodes/north/geth/nodekey", "quorum", 0o600),
