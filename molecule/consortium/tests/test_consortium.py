@@ -1,4 +1,4 @@
-"""600 weighings, from the stations' machines to the customers' queries; who sees what at the nodes."""
+"""600 weighings, from the stations' machines to the customers' queries; who sees what where."""
 
 import json
 
