@@ -170,7 +170,7 @@ def test_a_provisioned_station_registers_a_ticket(root):
         root, grant_type="password", username="ops@acme.example", password=password.strip()
     )
     page = curl(root, "/v1/tickets", f"-H 'Authorization: Bearer {user}'", port=8444)
-    assert [one["ticketID"] for one in page["items"]] == [TICKET["ticketID"]]
+    assert [one["ticketID"] for one in page["tickets"]] == [TICKET["ticketID"]]
 
 
 def test_the_database_is_the_services_own(root):
