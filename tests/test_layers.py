@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "registry": GROUND | {"store", "identity", "ledger", "web"},
     "tickets": GROUND | {"store", "identity", "ledger", "web"},
     "pki": {"settings", "errors", "secret_files"},
+    "provision": {"errors", "json_text", "secret_files"},
     "coap": {"settings", "errors", "secret_files", "pki"},
     "smartbox": GROUND | {"coap"},
     "loadcell": GROUND | {"coap"},

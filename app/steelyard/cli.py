@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "network": ("steelyard.network.cli", "network", "Run GoQuorum and Tessera (development)."),
     "node": ("steelyard.node.cli", "node", "Keys, genesis, state and votes of a ledger node."),
     "pki": ("steelyard.pki.cli", "pki", "Make authorities and certificates; revoke them."),
+    "provision": ("steelyard.provision.cli", "provision", "Register what a consortium has."),
     "sandbox": ("steelyard.sandbox.cli", "sandbox", "Run an embedded consortium (development)."),
     "smartbox": ("steelyard.smartbox.cli", "smartbox", "Run a station's SmartBox."),
     "tickets-api": ("steelyard.tickets.cli", "tickets_api", "Serve the weighing tickets API."),

@@ -38,6 +38,24 @@ def platform_entities(
     }
 
 
+def cells_on(spec: ConsortiumSpec, addresses: dict[str, str], host: str) -> list[dict[str, Any]]:
+    """The load cells of a host, with the address of their SmartBox."""
+    found = []
+    for station in _stations(spec):
+        if station.smartbox is None:
+            continue
+        for cell in (one for bridge in station.weighbridges for one in bridge.cells):
+            if cell.host == host:
+                server = station.smartbox.host
+                told: dict[str, Any] = {
+                    "serial": cell.serial,
+                    "station": station.name,
+                    "server_host": addresses.get(server, server),
+                }
+                found.append(told | ({"replay": cell.replay} if cell.replay else {}))
+    return found
+
+
 def kinds_of(spec: ConsortiumSpec, host: str) -> set[Kind]:
     """What a host is, besides the monitoring's, which the inventory's groups say."""
     kinds: set[Kind] = set()

@@ -16,6 +16,7 @@ from infra.consortium.errors import InvalidConsortium  # noqa: E402
 from infra.consortium.inventory_files import secrets_in_files  # noqa: E402
 from infra.consortium.nodes import NodeView, address_of, node_views  # noqa: E402
 from infra.consortium.views import (  # noqa: E402
+    cells_on,
     firewall_rules,
     kinds_of,
     platform_entities,
@@ -34,7 +35,7 @@ Hosts = Mapping[str, Mapping[str, Any]]
 def consortium_problems(document: Any, hostvars: Hosts) -> list[str]:
     """What is wrong with a consortium's description; empty when nothing is."""
     try:
-        read_consortium(document, hostvars)
+        read_consortium(_plain(document), hostvars)
     except InvalidConsortium as error:
         return error.problems
     return []
@@ -48,12 +49,18 @@ def consortium_nodes(document: Any, hostvars: Hosts) -> list[NodeView]:
 
 def consortium_entities(document: Any, hostvars: Hosts, keys: Mapping[str, Any]) -> dict[str, Any]:
     """What the platform is to know: nodes with URLs and keys, customers, stations, devices."""
-    return platform_entities(_parsed(document), consortium_nodes(document, hostvars), dict(keys))
+    return platform_entities(_parsed(document), consortium_nodes(document, hostvars), _plain(keys))
 
 
 def consortium_stations(document: Any) -> list[dict[str, Any]]:
     """The stations, each with its customer's name."""
     return stations_of(_parsed(document))
+
+
+def consortium_cells(document: Any, hostvars: Hosts, host: str) -> list[dict[str, Any]]:
+    """The load cells whose communicators run on a host, as role loadcell takes them."""
+    addresses = {one: address_of(dict(hostvars[one]), one) for one in hostvars}
+    return cells_on(_parsed(document), addresses, host)
 
 
 def consortium_groups(document: Any, host: str) -> list[str]:
@@ -82,9 +89,18 @@ def consortium_firewall(
 
 def _parsed(document: Any) -> Any:
     try:
-        return parse(document)
+        return parse(_plain(document))
     except InvalidConsortium as error:
         raise AnsibleFilterError(str(error)) from None
+
+
+def _plain(value: Any) -> Any:
+    """Ansible's containers hold values that are made when Python asks: pydantic does not ask."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
 
 
 class FilterModule:
@@ -98,6 +114,7 @@ class FilterModule:
             "consortium_entities": consortium_entities,
             "consortium_stations": consortium_stations,
             "consortium_firewall": consortium_firewall,
+            "consortium_cells": consortium_cells,
             "consortium_groups": consortium_groups,
             "inventory_secrets": inventory_secrets,
         }

@@ -12,7 +12,9 @@ from steelyard.network.errors import CorruptState
 from steelyard.network.keys import (
     NodeKey,
     PrivacyKey,
+    draw_node_key,
     draw_node_keys,
+    is_plain,
     orders_agree,
     read_node_key,
     read_privacy_key,
@@ -43,6 +45,29 @@ def test_orders_that_differ_are_seen() -> None:
     """Capital letters come before small ones in the checksummed order only."""
     assert not orders_agree(["0xa1" + 38 * "0", "0xB1" + 38 * "0"])
     assert orders_agree(["0xA1" + 38 * "0", "0xb1" + 38 * "0"])
+
+
+PLAIN = st.tuples(
+    st.text("0123456789abcdef", min_size=12, max_size=12),
+    st.text("0123456789abcdefABCDEF", min_size=28, max_size=28),
+)
+
+
+@given(st.lists(PLAIN, max_size=12, unique_by=lambda one: one[0]))
+def test_plain_addresses_sort_the_same_both_ways(parts) -> None:
+    """Whatever comes after their first digits, and however many there are."""
+    addresses = ["0x" + first + rest for first, rest in parts]
+    assert all(is_plain(one) for one in addresses)
+    assert orders_agree(addresses)
+
+
+def test_keys_that_are_drawn_apart_are_plain() -> None:
+    """So that no host needs to know the others' keys."""
+    keys = [draw_node_key() for _ in range(10)]
+    assert all(is_plain(one.address) for one in keys)
+    assert orders_agree([one.address for one in keys])
+    assert not is_plain("0xa1B" + 37 * "0")
+    assert is_plain("0xa1" + 10 * "0" + 28 * "B")
 
 
 @settings(deadline=None, max_examples=40)

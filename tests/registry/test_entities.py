@@ -272,6 +272,63 @@ async def test_when_no_node_is_free(api: Api, world: World, root: str) -> None:
     assert (await api.call("GET", "/v1/customers?name=D", root)).json["items"] == []
 
 
+async def test_a_station_gets_the_node_that_is_named(api: Api, world: World, root: str) -> None:
+    """Not the first free one; who has it is told; a node of another role or owner is refused."""
+    ids = world.ids
+    draft = {"customer_id": ids["customer_a"], "node_id": ids["station-node-4"]}
+    made = await api.make(root, "stations", name="south", **draft)
+    found = await api.call("GET", f"/v1/nodes?station_id={made['id']}", root)
+    assert [one["name"] for one in found.json["items"]] == ["station-node-4"]
+    again = await api.call("POST", "/v1/stations", root, {"name": "west", **draft})
+    assert (again.status, again.json["type"]) == (409, "urn:steelyard:problem:node-in-use")
+    assert "station-node-4" in again.json["detail"]
+    # The first station's node is customer a's: b must not get it, though b is the one that asks.
+    theirs = {"customer_id": ids["customer_b"], "name": "west", "node_id": ids["station-node-1"]}
+    assert (await api.call("POST", "/v1/stations", root, theirs)).status == 409
+    for wrong in (ids["admin-3"], ids["customer_a"]):
+        answer = await api.call(
+            "POST",
+            "/v1/stations",
+            root,
+            {"name": "west", "customer_id": ids["customer_a"], "node_id": wrong},
+        )
+        assert (answer.status, answer.fields()) == (422, {"node_id"})
+    names = [one["name"] for one in (await api.call("GET", "/v1/stations", root)).json["items"]]
+    assert sorted(names) == ["south", "station-a", "station-b"]
+
+
+async def test_a_deleted_stations_node_is_not_given_again(
+    api: Api, world: World, root: str
+) -> None:
+    """Not even by name: its private state holds that station's tickets."""
+    ids = world.ids
+    path = f"/v1/stations/{ids['station_a']}"
+    (node,) = (await api.call("GET", f"/v1/nodes?station_id={ids['station_a']}", root)).json[
+        "items"
+    ]
+    assert (await api.change("DELETE", path, root)).status == 204
+    draft = {"customer_id": ids["customer_a"], "name": "west", "node_id": node["id"]}
+    assert (await api.call("POST", "/v1/stations", root, draft)).status == 409
+
+
+async def test_a_customer_gets_the_admin_node_that_is_named(
+    api: Api, world: World, root: str
+) -> None:
+    """And no node of another role or customer; a refusal leaves no customer."""
+    await api.make(root, "nodes", **node_draft("admin-0", "admin"))
+    made = await api.make(root, "customers", name="C", admin_node_id=world.ids["admin-3"])
+    nodes = (await api.call("GET", f"/v1/nodes?customer_id={made['id']}", root)).json["items"]
+    assert [one["name"] for one in nodes] == ["admin-3"]
+    for wrong, status in (
+        (world.ids["admin-1"], 409),
+        (world.ids["station-node-4"], 422),
+        (world.ids["root"], 422),
+    ):
+        draft = {"name": "D", "admin_node_id": wrong}
+        assert (await api.call("POST", "/v1/customers", root, draft)).status == status
+    assert (await api.call("GET", "/v1/customers?name=D", root)).json["items"] == []
+
+
 async def test_a_moved_node_takes_its_station_along(api: Api, world: World, root: str) -> None:
     """The URLs of a node that moved are changed where the station's are kept; both stay sealed."""
     node_id = world.ids["station-node-1"]

@@ -17,7 +17,12 @@ from steelyard.errors import InvalidRequest, Problem
 from steelyard.identity.clients import secret_matches
 from steelyard.ledger.errors import NodeUnavailable, TransactionPending
 from steelyard.ledger.protocol import Deployment, NodeRef, SigningKey
-from steelyard.registry.errors import NoFreeNode, RegistrationFailed, RegistrationInProgress
+from steelyard.registry.errors import (
+    NodeInUse,
+    NoFreeNode,
+    RegistrationFailed,
+    RegistrationInProgress,
+)
 from steelyard.registry.registration import Requester, StationRegistrar
 from steelyard.store.audit import OPERATOR, AuditRecord, verify_chain
 from steelyard.store.database import Database
@@ -324,6 +329,22 @@ async def test_the_same_name_at_the_same_time_is_registered_once(scene: Scene) -
     assert all(isinstance(error, RegistrationInProgress | Taken) for error in refused), refused
     assert len(await scene.stations()) == 1
     assert sum(node.customer_id is not None for node in await scene.nodes()) == 1
+
+
+async def test_a_named_node_is_given_once(scene: Scene) -> None:
+    """Of four that ask for one node at once, one gets it; the others get no other one."""
+    node = (await scene.nodes())[1]
+    results = await asyncio.gather(
+        *(
+            scene.registrar().register(scene.customer_id, name, REQUESTER, node.id)
+            for name in ("north", "east", "south", "west")
+        ),
+        return_exceptions=True,
+    )
+    refused = [result for result in results if isinstance(result, BaseException)]
+    assert [type(error) for error in refused] == [NodeInUse] * 3, refused
+    assert [row.node_id for row in await scene.stations()] == [node.id]
+    assert [bool(one.customer_id) for one in await scene.nodes()] == [False, True, False]
 
 
 async def test_a_name_stays_taken(sqlite_scene: Scene) -> None:

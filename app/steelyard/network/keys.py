@@ -13,6 +13,9 @@ from eth_utils.exceptions import ValidationError
 
 from steelyard.network.errors import CorruptState
 
+# One candidate in twelve is taken: a letter is capital in half of its cases.
+_PLAIN_DIGITS = 12
+
 
 @dataclass(frozen=True, slots=True)
 class NodeKey:
@@ -64,6 +67,27 @@ def draw_node_keys(count: int) -> list[NodeKey]:
     return keys
 
 
+def draw_node_key(beside: Sequence[str] = ()) -> NodeKey:
+    """A fresh key for a node whose fellow validators' keys are born elsewhere.
+
+    The first digits of its address have no capital letter in the checksummed form. Two such
+    addresses compare the same in both of GoQuorum's orders, whatever the others are (but where
+    their first twelve digits are the same, once in 2^48), so hosts that do not know each other's
+    keys need not draw one after the other. `beside` are addresses that may be of another kind; they
+    must agree among themselves, and the key is drawn until it agrees with them, too.
+    """
+    while True:
+        key = NodeKey.of(secrets.token_bytes(32))
+        if is_plain(key.address) and orders_agree([*beside, key.address]):
+            return key
+
+
+def is_plain(address: str) -> bool:
+    """Whether a checksummed address has no capital letter among its first twelve digits."""
+    lead = address.removeprefix("0x")[:_PLAIN_DIGITS]
+    return lead == lead.lower()
+
+
 def orders_agree(addresses: Sequence[str]) -> bool:
     """Whether checksummed addresses sort the same with and without regard to their case."""
     return sorted(addresses) == sorted(addresses, key=str.lower)
@@ -89,21 +113,33 @@ def read_node_key(path: Path) -> NodeKey:
         raise CorruptState(f"{path} holds no node key of 64 hexadecimal digits") from None
 
 
+def unlocked(key: PrivacyKey) -> str:
+    """The text of a tm.key, as Tessera's own key generation writes an unlocked one."""
+    return json.dumps({"type": "unlocked", "data": {"bytes": key.private}})
+
+
 def write_privacy_key(directory: Path, key: PrivacyKey) -> None:
-    """As Tessera's own key generation writes an unlocked pair: tm.key and tm.pub."""
-    document = {"type": "unlocked", "data": {"bytes": key.private}}
-    write_secret(directory / "tm.key", json.dumps(document))
+    """Both halves: tm.key and tm.pub."""
+    write_secret(directory / "tm.key", unlocked(key))
     (directory / "tm.pub").write_text(key.public, "ascii")
+
+
+def read_private_half(path: Path) -> PrivacyKey:
+    """The pair that a tm.key is half of. Raises CorruptState; never shows the content."""
+    try:
+        document = json.loads(path.read_text("ascii"))
+        private = base64.b64decode(document["data"]["bytes"], validate=True)
+        return PrivacyKey.of(X25519PrivateKey.from_private_bytes(private))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CorruptState(f"{path} holds no unlocked private key of Tessera's") from None
 
 
 def read_privacy_key(directory: Path) -> PrivacyKey:
     """Raises CorruptState, also when the halves do not belong together."""
     try:
-        document = json.loads((directory / "tm.key").read_text("ascii"))
-        private = base64.b64decode(document["data"]["bytes"], validate=True)
-        key = PrivacyKey.of(X25519PrivateKey.from_private_bytes(private))
+        key = read_private_half(directory / "tm.key")
         public = (directory / "tm.pub").read_text("ascii").strip()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, CorruptState):
         raise CorruptState(f"{directory}: tm.key and tm.pub hold no pair of keys") from None
     if key.public != public:
         raise CorruptState(f"{directory}: tm.pub is not the public half of tm.key")

@@ -10,6 +10,13 @@ class NodeProblem(Problem):
     title = "The node cannot do that"
 
 
+class Unanswered(NodeProblem):
+    """The node, or its privacy manager, gave no answer, or none that can be used."""
+
+    slug = "node-unanswered"
+    title = "The node gave no answer"
+
+
 class KeysUnusable(NodeProblem):
     """Keys are missing where there must be some, or are not what they should be."""
 
@@ -25,7 +32,7 @@ class ForeignGenesis(NodeProblem):
 
 
 class NotReady(NodeProblem):
-    """The node or its privacy manager was not ready in time; the sentence says what is missing."""
+    """Node or privacy manager were not ready in time; the sentence says what is missing."""
 
     slug = "node-not-ready"
     title = "The node is not ready"

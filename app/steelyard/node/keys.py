@@ -1,28 +1,30 @@
 """A node's keys: made once, on the host that uses them."""
 
+import fcntl
 import os
-import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from steelyard.network.errors import CorruptState
 from steelyard.network.keys import (
-    NodeKey,
     PrivacyKey,
-    orders_agree,
+    draw_node_key,
     read_node_key,
     read_privacy_key,
-    write_privacy_key,
+    read_private_half,
+    unlocked,
 )
+from steelyard.node.addresses import check_orders
 from steelyard.node.errors import KeysUnusable
 from steelyard.secret_files import write_secret
 
 NODE_KEY = Path("geth/geth/nodekey")
 CHAIN = Path("geth/geth/chaindata")
 TESSERA = Path("tessera")
-_DRAWS = 100_000
+_PUBLIC = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +42,22 @@ class PublicKeys:
         return asdict(self)
 
 
-def make_keys(directory: Path, beside: Sequence[str] | None) -> PublicKeys:
+def make_keys(directory: Path, beside: Sequence[str] = ()) -> PublicKeys:
     """The public halves of a node's keys; what is missing of them is made.
 
-    `beside` are the addresses of the other validators, if this is to be one: it is drawn until
-    all addresses sort alike in both of GoQuorum's orders (docs/decisions/network-keys.md). None
-    for a node that does not vote. Raises KeysUnusable; never replaces a key.
+    A new node key agrees in GoQuorum's two orders with `beside`, the checksummed addresses of other
+    validators, and with every other that is made here (docs/decisions/network-keys.md). Raises
+    KeysUnusable; never replaces a key. A call that is killed leaves nothing that the next one does
+    not complete.
     """
-    node_file, pair_directory = directory / NODE_KEY, directory / TESSERA
-    made = False
-    if not node_file.exists():
-        if (directory / CHAIN).exists():
-            raise KeysUnusable(
-                f"{directory} holds a chain and no node key: bring the key back from a backup"
-            )
-        _make_directory(node_file.parent)
-        write_secret(node_file, _drawn(beside).private.hex().encode())
-        made = True
-    if not (pair_directory / "tm.key").exists() and not (pair_directory / "tm.pub").exists():
-        if any(pair_directory.glob("database*")):
-            raise KeysUnusable(
-                f"{pair_directory} holds payloads and no keys: bring the keys back from a backup"
-            )
-        _make_pair(pair_directory)
-        made = True
-    return show_keys(directory, made=made)
+    check_orders(beside)
+    try:
+        with _locked(directory):
+            node_made = _make_node_key(directory, beside)
+            pair_made = _make_pair(directory / TESSERA)
+    except OSError as error:
+        raise KeysUnusable(f"{error.filename or directory}: {error.strerror}") from None
+    return show_keys(directory, made=node_made or pair_made)
 
 
 def show_keys(directory: Path, *, made: bool = False) -> PublicKeys:
@@ -74,37 +67,64 @@ def show_keys(directory: Path, *, made: bool = False) -> PublicKeys:
         pair = read_privacy_key(directory / TESSERA)
     except CorruptState as problem:
         raise KeysUnusable(problem.detail) from None
-    return PublicKeys(directory.name, node.address, node.identity, pair.public, made)
+    return PublicKeys(directory.resolve().name, node.address, node.identity, pair.public, made)
 
 
-def _drawn(beside: Sequence[str] | None) -> NodeKey:
-    for _ in range(_DRAWS):
-        key = NodeKey.of(secrets.token_bytes(32))
-        if beside is None or orders_agree([*beside, key.address]):
-            return key
-    # The others alone are out of order: nothing that is drawn beside them mends that.
-    raise KeysUnusable(
-        "the addresses of the other validators sort differently by bytes and by checksum; "
-        "no key can be drawn beside them"
-    )
+def _make_node_key(directory: Path, beside: Sequence[str]) -> bool:
+    path = directory / NODE_KEY
+    _sweep(path)
+    if path.exists():
+        return False
+    if (directory / CHAIN).exists():
+        raise KeysUnusable(
+            f"{directory} holds a chain and no node key: bring the key back from a backup"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_secret(path, draw_node_key(beside).private.hex().encode())
+    return True
 
 
-def _make_pair(directory: Path) -> None:
-    """Both files or none: a half would be taken for a damaged pair."""
-    _make_directory(directory)
-    scratch = directory / ".new"
-    _make_directory(scratch)
-    write_privacy_key(scratch, PrivacyKey.generate())
-    for name in ("tm.pub", "tm.key"):
-        _sync(scratch / name)
-        (scratch / name).replace(directory / name)
-    scratch.rmdir()
+def _make_pair(directory: Path) -> bool:
+    """The private half first: the public one follows from it, also in the next call."""
+    private, public = directory / "tm.key", directory / "tm.pub"
+    _sweep(private)
+    _sweep(public)
+    if private.exists() and public.exists():
+        return False
+    if public.exists():
+        raise KeysUnusable(f"{directory} holds tm.pub and no tm.key: bring it back from a backup")
+    if private.exists():
+        try:
+            pair = read_private_half(private)
+        except CorruptState as problem:
+            raise KeysUnusable(problem.detail) from None
+    else:
+        if any(directory.glob("database*")):
+            raise KeysUnusable(
+                f"{directory} holds payloads and no keys: bring the keys back from a backup"
+            )
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        pair = PrivacyKey.generate()
+        write_secret(private, unlocked(pair).encode())
+    write_secret(public, pair.public.encode(), mode=_PUBLIC)
+    return True
 
 
-def _make_directory(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True, mode=0o750)
+def _sweep(path: Path) -> None:
+    """Remove what a call left that was killed while it wrote the file (secret_files.py)."""
+    for scratch in path.parent.glob(f".{path.name}.*"):
+        scratch.unlink()
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One call at a time. The directory is for several users: it has the mode 0755."""
+    if not directory.is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o755)  # whatever the umask is
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

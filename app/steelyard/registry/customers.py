@@ -5,10 +5,18 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from steelyard.errors import FieldError, InvalidRequest, Problem
 from steelyard.identity.principal import Principal
 from steelyard.identity.sessions import end_sessions
-from steelyard.registry.entities import PERSONS, PLATFORM, Entities, own_customer, set_fields
-from steelyard.registry.errors import CustomerInUse, NoFreeNode
+from steelyard.registry.entities import (
+    PERSONS,
+    PLATFORM,
+    Entities,
+    own_customer,
+    set_fields,
+    unknown,
+)
+from steelyard.registry.errors import CustomerInUse, NodeInUse, NoFreeNode
 from steelyard.registry.fields import EntityId, Name, Sent, Shown, Switch, kept
 from steelyard.store.database import Database
 from steelyard.store.identifiers import new_id
@@ -29,9 +37,10 @@ from steelyard.web.pages import Page, PageQuery
 
 
 class CustomerDraft(Sent):
-    """A customer to register."""
+    """A customer to register. Without `admin_node_id` it gets the first free admin node by name."""
 
     name: Name
+    admin_node_id: EntityId | None = None
 
 
 class CustomerPatch(Sent):
@@ -94,8 +103,16 @@ class Customers(Entities[Customer]):
         """The customer."""
         return CustomerView.model_validate(row, from_attributes=True)
 
+    @property
+    def create_problems(self) -> tuple[type[Problem], ...]:
+        """A node that another has."""
+        return (NodeInUse,)
+
     async def build(self, session: AsyncSession, call: Call[CustomerDraft, Any]) -> Customer:
-        """A customer with a free admin node. Raises NoFreeNode."""
+        """A customer with an admin node: the one that is named, or a free one.
+
+        Raises NoFreeNode, NodeInUse, and InvalidRequest where it is no admin node.
+        """
         customer_id = new_id()
         roster = seal_roster(self._vault, customer_id, ())
         row = Customer(id=customer_id, name=call.body.name, roster=roster)
@@ -103,7 +120,7 @@ class Customers(Entities[Customer]):
         await (
             session.flush()
         )  # the name first: that it is taken says more than that no node is free
-        node = await _free_admin_node(session)
+        node = await _admin_node(session, call.body.admin_node_id)
         check_row(self._vault, node)
         node.customer_id = row.id
         seal_row(self._vault, node)
@@ -136,6 +153,22 @@ class Customers(Entities[Customer]):
             delete_softly(user)
             await end_sessions(session, user, "customer-deleted")
         delete_softly(row)
+
+
+async def _admin_node(session: AsyncSession, node_id: str | None) -> Node:
+    if node_id is None:
+        return await _free_admin_node(session)
+    node = await session.scalar(select(Node).where(Node.id == node_id).with_for_update())
+    if node is None:
+        raise unknown("admin_node_id", "node")
+    if node.role is not NodeRole.ADMIN:
+        raise InvalidRequest(
+            f"The node {node.name} is none for a customer's administration.",
+            errors=[FieldError("admin_node_id", "must be the id of a node of role admin")],
+        )
+    if node.customer_id is not None:
+        raise NodeInUse(f"The node {node.name} is another customer's.")
+    return node
 
 
 async def _free_admin_node(session: AsyncSession) -> Node:

@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, select, true
+from pydantic import Field
+from sqlalchemy import ColumnElement, exists, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.identity.principal import Principal
@@ -53,6 +54,7 @@ class NodeQuery(PageQuery):
 
     role: NodeRole | None = None
     customer_id: EntityId | None = None
+    station_id: EntityId | None = Field(None, description="The node that the station has, or had.")
     free: Literal["true", "false"] | None = None
 
 
@@ -89,12 +91,16 @@ class Nodes(Entities[Node]):
         return true()
 
     def filters(self, query: NodeQuery) -> list[ColumnElement[bool]]:
-        """By role, customer, and whether a customer has it."""
+        """By role, customer, station, and whether a customer has it."""
         conditions: list[ColumnElement[bool]] = []
         if query.role is not None:
             conditions.append(Node.role == query.role)
         if query.customer_id is not None:
             conditions.append(Node.customer_id == query.customer_id)
+        if query.station_id is not None:
+            conditions.append(
+                exists().where(Station.node_id == Node.id, Station.id == query.station_id)
+            )
         if query.free is not None:
             free = Node.customer_id.is_(None)
             conditions.append(free if query.free == "true" else ~free)

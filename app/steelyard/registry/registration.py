@@ -24,12 +24,17 @@ import structlog
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from steelyard.errors import Problem
+from steelyard.errors import FieldError, InvalidRequest, Problem
 from steelyard.identity.clients import new_client_id, new_client_secret
 from steelyard.ledger.errors import LedgerProblem
 from steelyard.ledger.protocol import Deployment, Ledger, NodeRef, SigningKey
 from steelyard.registry.entities import unknown
-from steelyard.registry.errors import NoFreeNode, RegistrationFailed, RegistrationInProgress
+from steelyard.registry.errors import (
+    NodeInUse,
+    NoFreeNode,
+    RegistrationFailed,
+    RegistrationInProgress,
+)
 from steelyard.store.audit import SYSTEM, Actor, Subject, record
 from steelyard.store.database import Database
 from steelyard.store.errors import Taken, VaultTampered
@@ -91,13 +96,16 @@ class StationRegistrar:
         self._lease_ms = int((deploy_seconds + _LEASE_MARGIN_SECONDS) * 1000)
         self._clock = clock
 
-    async def register(self, customer_id: str, name: str, requester: Requester) -> Registered:
-        """Register a station.
+    async def register(
+        self, customer_id: str, name: str, requester: Requester, node_id: str | None = None
+    ) -> Registered:
+        """Register a station, at the node that `node_id` names or at the first free one.
 
-        Raises InvalidRequest (no such customer), NoFreeNode, Taken, RegistrationInProgress, a
-        LedgerProblem or RegistrationFailed; after any of them nothing of the station is left.
+        Raises InvalidRequest (no such customer or station node), NoFreeNode, NodeInUse, Taken,
+        RegistrationInProgress, a LedgerProblem or RegistrationFailed; after any of them nothing of
+        the station is left.
         """
-        reserved = await self._reserve_in_race(customer_id, name, requester)
+        reserved = await self._reserve_in_race(customer_id, name, requester, node_id)
         try:
             deployment = await self._deploy(reserved)
             return await self._complete(reserved, deployment, requester)
@@ -152,18 +160,20 @@ class StationRegistrar:
         await self._erase(session, row)
 
     async def _reserve_in_race(
-        self, customer_id: str, name: str, requester: Requester
+        self, customer_id: str, name: str, requester: Requester, node_id: str | None
     ) -> _Reservation:
         for _ in range(_NODE_RACES):
             try:
-                return await self._reserve(customer_id, name, requester)
+                return await self._reserve(customer_id, name, requester, node_id)
             except Taken as problem:
-                # Somebody else took the node between our look and our commit: take another one.
+                # Somebody else took the node between our look and our commit: look again.
                 if problem.constraint != "uq_stations_node_id":
                     raise
         raise NoFreeNode("Others took every free node meanwhile.")
 
-    async def _reserve(self, customer_id: str, name: str, requester: Requester) -> _Reservation:
+    async def _reserve(
+        self, customer_id: str, name: str, requester: Requester, node_id: str | None = None
+    ) -> _Reservation:
         key = SigningKey((secrets.randbelow(_ORDER - 1) + 1).to_bytes(32, "big"))
         async with self._database.session() as session:
             customer = await session.scalar(
@@ -176,7 +186,7 @@ class StationRegistrar:
             await self._clear_way(session, customer_id, name)
             admin = await self._admin_node(session, customer_id)
             check_row(self._vault, admin)  # its key is about to be a party to every ticket
-            node = await self._take_node(session, customer_id)
+            node = await self._take_node(session, customer_id, node_id)
             reference = self._reference(node)
             row = Station(
                 id=new_id(),
@@ -217,21 +227,14 @@ class StationRegistrar:
             raise NoFreeNode("The customer has no admin node.")
         return admin
 
-    async def _take_node(self, session: AsyncSession, customer_id: str) -> Node:
+    async def _take_node(
+        self, session: AsyncSession, customer_id: str, node_id: str | None
+    ) -> Node:
         """A station node that nobody has or had; from now on it is the customer's."""
-        node = await session.scalar(
-            select(Node)
-            .where(
-                Node.role == NodeRole.STATION,
-                (Node.customer_id.is_(None)) | (Node.customer_id == customer_id),
-                ~exists().where(Station.node_id == Node.id),
-            )
-            .order_by(Node.customer_id.is_(None), Node.name)
-            .limit(1)
-            .with_for_update()  # wait rather than skip: who holds a node may yet give it back
-        )
-        if node is None:
-            raise NoFreeNode("A station needs a station node of its own.")
+        if node_id is not None:
+            node = await _named_node(session, customer_id, node_id)
+        else:
+            node = await _free_node(session, customer_id)
         check_row(self._vault, node)
         node.customer_id = customer_id
         seal_row(self._vault, node)
@@ -347,6 +350,41 @@ class StationRegistrar:
             detail={"reason": reason} if reason else None,
             request_id=requester.request_id,
         )
+
+
+async def _free_node(session: AsyncSession, customer_id: str) -> Node:
+    node: Node | None = await session.scalar(
+        select(Node)
+        .where(
+            Node.role == NodeRole.STATION,
+            (Node.customer_id.is_(None)) | (Node.customer_id == customer_id),
+            ~exists().where(Station.node_id == Node.id),
+        )
+        .order_by(Node.customer_id.is_(None), Node.name)
+        .limit(1)
+        .with_for_update()  # wait rather than skip: who holds a node may yet give it back
+    )
+    if node is None:
+        raise NoFreeNode("A station needs a station node of its own.")
+    return node
+
+
+async def _named_node(session: AsyncSession, customer_id: str, node_id: str) -> Node:
+    node: Node | None = await session.scalar(
+        select(Node).where(Node.id == node_id).with_for_update()
+    )
+    if node is None:
+        raise unknown("node_id", "node")
+    if node.role is not NodeRole.STATION:
+        raise InvalidRequest(
+            f"The node {node.name} is none for stations.",
+            errors=[FieldError("node_id", "must be the id of a node of role station")],
+        )
+    if node.customer_id not in {None, customer_id}:
+        raise NodeInUse(f"The node {node.name} is another customer's.")
+    if await session.scalar(select(exists().where(Station.node_id == node.id))):
+        raise NodeInUse(f"The node {node.name} is, or was, another station's.")
+    return node
 
 
 async def _pending(session: AsyncSession, reserved: _Reservation) -> Station | None:

@@ -28,6 +28,7 @@ from steelyard.registry.entities import (
     request_id,
 )
 from steelyard.registry.errors import (
+    NodeInUse,
     NoFreeNode,
     RegistrationFailed,
     RegistrationInProgress,
@@ -47,10 +48,14 @@ CUSTOMERS_PEOPLE = frozenset({Role.CUSTOMER_ADMINISTRATOR.value, Role.CUSTOMER_U
 
 
 class StationDraft(Sent):
-    """A station to register. The name begins its tickets' ids and never changes."""
+    """A station to register. The name begins its tickets' ids and never changes.
+
+    `node_id` is the node that is to emit its tickets; without it, the first free one by name.
+    """
 
     customer_id: EntityId
     name: IdName
+    node_id: EntityId | None = None
 
 
 class StationPatch(Sent):
@@ -155,7 +160,9 @@ class Stations(Entities[Station]):
         """POST: 201 with the credentials."""
         draft = call.body
         requester = Requester(caller_of(call).actor, request_id(call))
-        made = await self._registrar.register(draft.customer_id, draft.name, requester)
+        made = await self._registrar.register(
+            draft.customer_id, draft.name, requester, draft.node_id
+        )
         shown = self.show(made.station).model_dump()
         return self.created(made.station, NewStation(**shown, client_secret=made.client_secret))
 
@@ -223,8 +230,9 @@ class Stations(Entities[Station]):
 
     @property
     def create_problems(self) -> tuple[type[Problem], ...]:
-        """What the ledger may answer to a deployment."""
+        """A node that another has, and what the ledger may answer to a deployment."""
         return (
+            NodeInUse,
             RegistrationFailed,
             LedgerProblem,
             NodeUnavailable,

@@ -1,0 +1,1 @@
+"""Makes the platform know what a consortium's description says, by the management API alone."""
