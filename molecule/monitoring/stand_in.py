@@ -10,7 +10,7 @@ RESULTS = {
     "eth_blockNumber": "0x2a",
     "net_peerCount": "0x4",
     "eth_syncing": False,
-    "istanbul_getValidators": ["0x1", "0x2", "0x3", "0x4"],
+    "istanbul_getValidators": ["0x" + str(n) * 40 for n in range(1, 5)],
 }
 PAGES = {
     "/upcheck": "I'm up!",

@@ -84,7 +84,6 @@ def test_only_the_node_exporter_is_open(host):
         ("pg_up", 1),
         ('node_systemd_unit_state{name="steelyard-collector.service",state="active"}', 1),
         ("count(node_textfile_scrape_error == 0)", 1),
-        ("count(node_timex_sync_status)", 1),
         ("count(node_filesystem_avail_bytes) > bool 0", 1),
     ],
 )
