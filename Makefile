@@ -40,7 +40,7 @@ lint: $(VENV)/.dev ## Run the linters, the type checker, and rebuild and compare
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --quiet --strict
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint -q --strict
 	cd contracts && npm ci --silent --no-audit --no-fund && npm run --silent check
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can mend

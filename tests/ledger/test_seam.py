@@ -14,8 +14,10 @@ import pytest
 from steelyard.ledger import gathering, protocol
 
 PACKAGE = Path(__file__).parent.parent.parent / "app" / "steelyard"
-# Rooms that may know an engine: the seam, its imitation, the launcher, and who starts all of it.
-ENGINE_ROOMS = {"ledger", "sandbox", "network", "demo"}
+# Rooms that may know an engine: the seam, its imitation, the launcher, and who starts all of it;
+# and what stands beside the engines on their hosts in the field: the gateway before them, the
+# commands that roles use on a node, and what copies a node's files.
+ENGINE_ROOMS = {"ledger", "sandbox", "network", "demo", "gateway", "node", "backup"}
 # Gathering stands before any `Ledger`, and is nobody's in particular.
 THE_SEAM = {
     *("steelyard.ledger.protocol", "steelyard.ledger.errors", "steelyard.ledger.gathering"),
@@ -23,7 +25,9 @@ THE_SEAM = {
 # Where a process is put together, the implementation and its settings are chosen.
 WIRING = {"registry/app.py", "registry/cli.py", "tickets/app.py", "tickets/cli.py"}
 APPS = {"registry/app.py", "tickets/app.py"}
-WIRED = {"steelyard.ledger.quorum", "steelyard.ledger.settings"}
+WIRED = {
+    *("steelyard.ledger.quorum", "steelyard.ledger.settings", "steelyard.ledger.connections"),
+}
 # Names of fields that carry a privacy manager's address and key through the store: see the
 # decision. Help texts of the command line may name the engines as well.
 PASSED_ON = re.compile(r"tessera_(url|key|public_key)|\bTesseraKey\b")
