@@ -16,8 +16,8 @@ from steelyard.ledger import gathering, protocol
 PACKAGE = Path(__file__).parent.parent.parent / "app" / "steelyard"
 # Rooms that may know an engine: the seam, its imitation, the launcher, and who starts all of it;
 # and what stands beside the engines on their hosts in the field: the gateway before them, the
-# commands that roles use on a node, and what copies a node's files.
-ENGINE_ROOMS = {"ledger", "sandbox", "network", "demo", "gateway", "node", "backup"}
+# commands that roles use on a node, what copies a node's files, and what collects its figures.
+ENGINE_ROOMS = {"ledger", "sandbox", "network", "demo", "gateway", "node", "backup", "collector"}
 # Gathering stands before any `Ledger`, and is nobody's in particular.
 THE_SEAM = {
     *("steelyard.ledger.protocol", "steelyard.ledger.errors", "steelyard.ledger.gathering"),
