@@ -14,6 +14,7 @@ GROUND = {
     "secret_files",
     "certificate_files",
     "json_text",
+    "exposition",
     "weighings",
 }
 ALLOWED: dict[str, set[str]] = {
@@ -23,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "secret_files": {"errors"},
     "certificate_files": {"errors", "secret_files"},
     "json_text": set(),
+    "exposition": set(),
     "weighings": {"ticket", "errors"},
     "ledger": GROUND,
     "sandbox": {"settings", "errors", "json_text"},
@@ -39,8 +41,8 @@ ALLOWED: dict[str, set[str]] = {
     "coap": {"settings", "errors", "secret_files", "pki"},
     "smartbox": GROUND | {"coap"},
     "loadcell": GROUND | {"coap"},
-    "collector": {"settings", "errors", "node"},
-    "backup": {"settings", "errors", "secret_files"},
+    "collector": {"settings", "errors", "exposition", "node"},
+    "backup": {"settings", "errors", "exposition", "secret_files"},
     "cli": {"errors"},
 }
 EVERYTHING = {"demo"}

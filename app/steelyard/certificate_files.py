@@ -4,7 +4,10 @@ Both ends of a connection use it: servers, and clients that show a certificate.
 """
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+
+import structlog
 
 from steelyard.errors import ConfigurationError
 from steelyard.secret_files import check_private
@@ -23,6 +26,36 @@ def stamp(*paths: Path) -> Stamp:
         # With the mode: a key that was refused for it is taken once that is mended.
         stamps.append((status.st_mtime_ns, status.st_ino, status.st_mode))
     return tuple(stamps)
+
+
+class WatchedFiles:
+    """Files that are read again when one of them changes. `name` is what the log calls them.
+
+    Raises ConfigurationError for one that is not there to begin with.
+    """
+
+    def __init__(self, name: str, *paths: Path) -> None:
+        self._taken, self._refused = f"{name} reloaded", f"{name} not reloaded"
+        self._paths = paths
+        self._seen = stamp(*paths)
+        self._logger = structlog.get_logger(__name__)
+
+    def read_if_changed(self, read: Callable[[], None], **told: str) -> bool:
+        """Whether `read` took new files; what it raises ConfigurationError for is only logged.
+
+        `read` must leave the old ones in use when it raises. `told` goes into the log.
+        """
+        try:
+            seen = stamp(*self._paths)
+            if seen == self._seen:
+                return False
+            self._seen = seen
+            read()
+        except ConfigurationError as problem:
+            self._logger.warning(self._refused, reason=str(problem))
+            return False
+        self._logger.info(self._taken, **told)
+        return True
 
 
 def load_pair(context: ssl.SSLContext, certificate: Path, private_key: Path, setting: str) -> None:

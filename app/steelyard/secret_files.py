@@ -1,8 +1,11 @@
 """Files that hold secrets: read with their mode checked, written whole or not at all."""
 
+import fcntl
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from steelyard.errors import ConfigurationError
@@ -61,6 +64,17 @@ def _check_mode(status: os.stat_result, path: Path, setting: str) -> None:
             f"{setting}: {path} must be a regular file that only its owner may read "
             f"(mode 0600 or 0400); it has mode {mode:04o}"
         )
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock: one process at a time changes what is in it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_secret(path: Path, content: bytes, *, mode: int = 0o600) -> None:

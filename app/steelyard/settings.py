@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -22,6 +22,12 @@ from pydantic_settings import (
 from steelyard.errors import ConfigurationError
 
 CONFIG_VARIABLE = "STEELYARD_CONFIG"
+
+
+class Part(BaseModel):
+    """A table within a section, whose members are declared as a section's fields are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Section(BaseSettings):

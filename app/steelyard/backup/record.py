@@ -1,13 +1,13 @@
 """What became of each set: kept over runs, and told to the monitoring."""
 
 import json
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from steelyard.backup.settings import BackupSettings
+from steelyard.exposition import Exposition
+from steelyard.secret_files import write_secret
 
 STATE_FILE = "state.json"
 METRICS_FILE = "steelyard_backup.prom"
@@ -75,32 +75,20 @@ class Record:
     def write(self) -> None:
         """Write both files, each in one step."""
         state = json.dumps({"sets": self._sets, "checks": self._checks})
-        _replace(self._file, state, 0o600)
+        write_secret(self._file, state.encode())
         directory = self._settings.metrics_directory
         if directory is not None and directory.is_dir():
-            _replace(directory / METRICS_FILE, self.exposition(), 0o644)
+            write_secret(directory / METRICS_FILE, self.exposition().encode(), mode=0o644)
 
     def exposition(self) -> str:
         """The metrics in Prometheus' text format."""
-        lines: list[str] = []
+        page = Exposition()
         for table, label, told in (
             (_SETS, "set", self._sets),
             (_CHECKS, "repository", self._checks),
         ):
             for metric, (key, meaning) in table.items():
-                values = {name: one[key] for name, one in sorted(told.items()) if key in one}
-                if values:
-                    lines += [f"# HELP {metric} {meaning}", f"# TYPE {metric} gauge"]
-                    lines += [f'{metric}{{{label}="{name}"}} {v}' for name, v in values.items()]
-        return "\n".join(lines) + "\n"
-
-
-def _replace(path: Path, text: str, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        os.fchmod(file.fileno(), mode)  # whatever the mask
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+                for name, one in sorted(told.items()):
+                    if key in one:
+                        page.set(metric, meaning, one[key], **{label: name})
+        return page.text()

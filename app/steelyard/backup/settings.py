@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from steelyard.settings import Section
+from steelyard.settings import Part, Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.@\\-]+\.(service|timer|socket|target)$")]
@@ -21,11 +21,7 @@ def _check_absolute(path: Path) -> Path:
 Absolute = Annotated[Path, AfterValidator(_check_absolute)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RepositorySettings(_Part):
+class RepositorySettings(Part):
     """A place that restic keeps backups in."""
 
     name: Name = Field(description="Its name here.")
@@ -37,7 +33,7 @@ class RepositorySettings(_Part):
     )
 
 
-class SetSettings(_Part):
+class SetSettings(Part):
     """What is backed up and restored together."""
 
     name: Name = Field(description="Its name.")

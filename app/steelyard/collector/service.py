@@ -13,8 +13,8 @@ from typing import Any
 from cryptography import x509
 
 from steelyard.collector.settings import CollectorSettings, NodeSettings
-from steelyard.collector.text import Exposition
 from steelyard.errors import Problem
+from steelyard.exposition import Exposition
 
 FILE = "steelyard.prom"
 _SECONDS = 5.0

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from steelyard.settings import Section
+from steelyard.settings import Part, Section
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
@@ -19,11 +19,7 @@ def _check_loopback(url: str) -> str:
 Loopback = Annotated[str, AfterValidator(_check_loopback)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NodeSettings(_Part):
+class NodeSettings(Part):
     """A ledger node of this host."""
 
     name: Label = Field(description="Its name.")
@@ -34,7 +30,7 @@ class NodeSettings(_Part):
     )
 
 
-class PageSettings(_Part):
+class PageSettings(Part):
     """A page of metrics on this host."""
 
     name: Label = Field(description="What it is.")
@@ -44,7 +40,7 @@ class PageSettings(_Part):
     )
 
 
-class ProbeSettings(_Part):
+class ProbeSettings(Part):
     """A service whose readiness is asked for."""
 
     name: Label = Field(description="Its name.")

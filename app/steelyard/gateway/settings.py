@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from steelyard.settings import Part
 from steelyard.web.settings import ListenSection
 
 ALL_NODES = "*"
@@ -37,11 +38,7 @@ def _check_tessera(value: str) -> str:
     return value
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ServedNode(_Part):
+class ServedNode(Part):
     """A ledger node of this host."""
 
     name: str = Field(pattern=f"^{NODE_NAME}$", description="Its name; it stands in the paths.")
@@ -54,7 +51,7 @@ class ServedNode(_Part):
     )
 
 
-class ListedClient(_Part):
+class ListedClient(Part):
     """Who may ask, and which nodes."""
 
     name: str = Field(

@@ -9,18 +9,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
-from steelyard.certificate_files import load_pair, stamp, trust
+from steelyard.certificate_files import WatchedFiles, load_pair, trust
 from steelyard.errors import ConfigurationError
 from steelyard.gateway.errors import ClientRefused
 from steelyard.gateway.settings import GatewaySettings
 from steelyard.web.tls import server_context
-
-logger = structlog.get_logger(__name__)
 
 _REMEMBERED = 1024  # certificates that were looked at; a new one costs a signature's check
 
@@ -67,10 +64,10 @@ class MutualTls:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
-        self._files = [settings.certificate, settings.private_key, settings.client_ca_file]
+        files = [settings.certificate, settings.private_key, settings.client_ca_file]
         if settings.client_crl_file is not None:
-            self._files.append(settings.client_crl_file)
-        self._seen = stamp(*self._files)
+            files.append(settings.client_crl_file)
+        self._files = WatchedFiles("certificates", *files)
         self._latest, self._authorities, self._expires = self._read()
         self._names: dict[bytes, tuple[str, datetime]] = {}
         self.context = self._latest
@@ -78,18 +75,11 @@ class MutualTls:
 
     def reload_if_changed(self) -> bool:
         """Whether new files were taken; if they do not fit together, the old ones stay in use."""
-        try:
-            seen = stamp(*self._files)
-            if seen == self._seen:
-                return False
-            self._seen = seen
-            self._latest, self._authorities, self._expires = self._read()
-        except ConfigurationError as problem:
-            logger.warning("certificates not reloaded", reason=str(problem))
-            return False
+        return self._files.read_if_changed(self._take)
+
+    def _take(self) -> None:
+        self._latest, self._authorities, self._expires = self._read()
         self._names.clear()
-        logger.info("certificates reloaded")
-        return True
 
     @property
     def expires(self) -> datetime:

@@ -8,15 +8,11 @@ import time
 from typing import Any
 
 import aiohttp
-import structlog
 
-from steelyard.certificate_files import load_pair, stamp, trust
-from steelyard.errors import ConfigurationError
+from steelyard.certificate_files import WatchedFiles, load_pair, trust
 from steelyard.ledger.settings import LedgerSettings
 
 _LOOK_SECONDS = 10.0
-
-logger = structlog.get_logger(__name__)
 
 
 def open_session(settings: LedgerSettings) -> aiohttp.ClientSession:
@@ -41,25 +37,18 @@ class ClientTls:
             for file in (settings.ca_file, settings.certificate_file, settings.private_key_file)
             if file is not None
         ]
-        self._seen = stamp(*self._files)
+        self._watched = WatchedFiles("ledger certificates", *self._files)
         self._looked = time.monotonic()
         self.context = _context(settings)
         _load(self.context, settings)
 
     def reload_if_changed(self) -> bool:
         """Whether new files were taken; if they do not fit together, the old ones stay in use."""
-        try:
-            seen = stamp(*self._files)
-            if seen == self._seen:
-                return False
-            self._seen = seen
-            _load(_context(self._settings), self._settings)
-            _load(self.context, self._settings)
-        except ConfigurationError as problem:
-            logger.warning("ledger certificates not reloaded", reason=str(problem))
-            return False
-        logger.info("ledger certificates reloaded")
-        return True
+        return self._watched.read_if_changed(self._take)
+
+    def _take(self) -> None:
+        for context in (_context(self._settings), self.context):
+            _load(context, self._settings)
 
     def look(self) -> None:
         """Reload what changed, if the last look was some time ago."""

@@ -1,9 +1,6 @@
 """A node's keys: made once, on the host that uses them."""
 
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ from steelyard.network.keys import (
 )
 from steelyard.node.addresses import check_orders
 from steelyard.node.errors import KeysUnusable
-from steelyard.secret_files import write_secret
+from steelyard.secret_files import locked, write_secret
 
 NODE_KEY = Path("geth/geth/nodekey")
 CHAIN = Path("geth/geth/chaindata")
@@ -52,7 +49,8 @@ def make_keys(directory: Path, beside: Sequence[str] = ()) -> PublicKeys:
     """
     check_orders(beside)
     try:
-        with _locked(directory):
+        _make_open_directory(directory)
+        with locked(directory):
             node_made = _make_node_key(directory, beside)
             pair_made = _make_pair(directory / TESSERA)
     except OSError as error:
@@ -116,15 +114,8 @@ def _sweep(path: Path) -> None:
         scratch.unlink()
 
 
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """One call at a time. The directory is for several users: it has the mode 0755."""
+def _make_open_directory(directory: Path) -> None:
+    """The directory is for several users: it has the mode 0755."""
     if not directory.is_dir():
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o755)  # whatever the umask is
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -36,7 +36,7 @@ from steelyard.pki.profiles import (
     server_profile,
     smartbox_profile,
 )
-from steelyard.secret_files import read_secret
+from steelyard.secret_files import locked, read_secret
 
 AUTHORITY_DAYS = 3650
 LEAF_DAYS = 825
@@ -92,7 +92,7 @@ class Authority:
         """Make an authority with an empty revocation list; FileExists where one is already."""
         check_name("name", name)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with files.locked(directory):
+        with locked(directory):
             if (directory / CERTIFICATE_FILE).exists():
                 raise FileExists(f"{directory / CERTIFICATE_FILE} exists and is not overwritten")
             key = ec.generate_private_key(ec.SECP256R1())
@@ -194,7 +194,7 @@ class Authority:
         """
         number = which if isinstance(which, int) else which.serial_number
         self._check_issued(which)
-        with files.locked(self.directory):
+        with locked(self.directory):
             crl = self.revocations()
             if crl.get_revoked_certificate_by_serial_number(number) is not None:
                 return False

@@ -1,10 +1,7 @@
 """Files that appear whole or not at all."""
 
-import fcntl
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -55,17 +52,6 @@ def stem(name: str) -> str:
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     """A private key as its file holds it."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock: one process at a time changes what is in it."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _write_beside(path: Path, content: bytes, mode: int) -> Path:

@@ -1,9 +1,10 @@
 """Certificates whose keys are born on their hosts: request, sign-request, install, check."""
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import click
 from cryptography import x509
@@ -16,6 +17,8 @@ from steelyard.pki.profiles import host_name
 from steelyard.pki.requests import Place, install, make_request, read_key
 from steelyard.pki.signing import MAX_BYTES, sign_request
 from steelyard.pki.standing import Expected, Standing, standing
+
+_Loaded = TypeVar("_Loaded")
 
 _file = click.option("--file", "stem", help="Name of the files without ending.  [default: as NAME]")
 _ca = click.option(
@@ -133,21 +136,20 @@ def check(
 
 
 def _certificate(path: Path) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except OSError as error:
-        raise KeyUnusable(f"{path}: {error.strerror}") from None
-    except ValueError:
-        raise KeyUnusable(f"{path}: is no PEM certificate") from None
+    return _read(path, x509.load_pem_x509_certificate, "certificate")
 
 
 def _revocations(path: Path) -> x509.CertificateRevocationList:
+    return _read(path, x509.load_pem_x509_crl, "revocation list")
+
+
+def _read(path: Path, load: Callable[[bytes], _Loaded], what: str) -> _Loaded:
     try:
-        return x509.load_pem_x509_crl(path.read_bytes())
+        return load(path.read_bytes())
     except OSError as error:
         raise KeyUnusable(f"{path}: {error.strerror}") from None
     except ValueError:
-        raise KeyUnusable(f"{path}: is no PEM revocation list") from None
+        raise KeyUnusable(f"{path}: is no PEM {what}") from None
 
 
 COMMANDS = (request, sign, install_certificate, check)

@@ -19,7 +19,7 @@ from steelyard.errors import ConfigurationError
 from steelyard.pki import files
 from steelyard.pki.errors import KeyUnusable
 from steelyard.pki.profiles import Profile
-from steelyard.secret_files import read_secret
+from steelyard.secret_files import locked, read_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def make_request(place: Place, profile: Profile, *, rekey: bool = False) -> Path
     Raises KeyUnusable for a key that is there and is none of ours.
     """
     place.directory.mkdir(parents=True, exist_ok=True)
-    with files.locked(place.directory):
+    with locked(place.directory):
         _finish(place)
         new = rekey and place.file("key").exists()
         path = place.file("key", new=new)
@@ -77,7 +77,7 @@ def install(place: Place, certificate_pem: bytes, authority: x509.Certificate) -
     except (ValueError, TypeError, InvalidSignature):
         raise KeyUnusable("the certificate was not issued by the authority") from None
     content = certificate.public_bytes(Encoding.PEM)
-    with files.locked(place.directory):
+    with locked(place.directory):
         _finish(place)
         if _is_for(place.file("key", new=True), certificate):
             files.replace(place.file("pem", new=True), content)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from steelyard.errors import FieldError, InvalidRequest, Problem
+from steelyard.errors import Problem
 from steelyard.identity.principal import Principal
 from steelyard.identity.sessions import end_sessions
 from steelyard.registry.entities import (
@@ -14,10 +14,10 @@ from steelyard.registry.entities import (
     Entities,
     own_customer,
     set_fields,
-    unknown,
 )
 from steelyard.registry.errors import CustomerInUse, NodeInUse, NoFreeNode
 from steelyard.registry.fields import EntityId, Name, Sent, Shown, Switch, kept
+from steelyard.registry.nodes import named_node
 from steelyard.store.database import Database
 from steelyard.store.identifiers import new_id
 from steelyard.store.models import (
@@ -158,17 +158,9 @@ class Customers(Entities[Customer]):
 async def _admin_node(session: AsyncSession, node_id: str | None) -> Node:
     if node_id is None:
         return await _free_admin_node(session)
-    node = await session.scalar(select(Node).where(Node.id == node_id).with_for_update())
-    if node is None:
-        raise unknown("admin_node_id", "node")
-    if node.role is not NodeRole.ADMIN:
-        raise InvalidRequest(
-            f"The node {node.name} is none for a customer's administration.",
-            errors=[FieldError("admin_node_id", "must be the id of a node of role admin")],
-        )
-    if node.customer_id is not None:
-        raise NodeInUse(f"The node {node.name} is another customer's.")
-    return node
+    return await named_node(
+        session, "admin_node_id", node_id, role=NodeRole.ADMIN, customer_id=None
+    )
 
 
 async def _free_admin_node(session: AsyncSession) -> Node:

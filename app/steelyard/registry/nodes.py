@@ -6,8 +6,9 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, exists, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from steelyard.errors import FieldError, InvalidRequest
 from steelyard.identity.principal import Principal
-from steelyard.registry.entities import PLATFORM, Entities, set_fields
+from steelyard.registry.entities import PLATFORM, Entities, set_fields, unknown
 from steelyard.registry.errors import NodeInUse
 from steelyard.registry.fields import EntityId, NodeName, NodeUrl, Sent, Shown, TesseraKey, kept
 from steelyard.store.database import Database
@@ -17,6 +18,12 @@ from steelyard.store.row_seal import check_row, seal_row
 from steelyard.store.vault import Place, Vault
 from steelyard.web.endpoint import Call
 from steelyard.web.pages import Page, PageQuery
+
+_PURPOSES = {
+    NodeRole.NETWORK: "the network's administration",
+    NodeRole.ADMIN: "a customer's administration",
+    NodeRole.STATION: "stations",
+}
 
 
 class NodeDraft(Sent):
@@ -163,3 +170,26 @@ class Nodes(Entities[Node]):
         if row.customer_id is not None:
             raise NodeInUse("Its private state holds what the customer's contracts say.")
         await session.delete(row)
+
+
+async def named_node(
+    session: AsyncSession, field: str, node_id: str, *, role: NodeRole, customer_id: str | None
+) -> Node:
+    """The node that a request names in `field`, locked until the transaction ends.
+
+    Raises InvalidRequest for one that is not there or has another role, and NodeInUse for one
+    that belongs to another customer than `customer_id` (None: to any).
+    """
+    node: Node | None = await session.scalar(
+        select(Node).where(Node.id == node_id).with_for_update()
+    )
+    if node is None:
+        raise unknown(field, "node")
+    if node.role is not role:
+        raise InvalidRequest(
+            f"The node {node.name} is none for {_PURPOSES[role]}.",
+            errors=[FieldError(field, f"must be the id of a node of role {role.value}")],
+        )
+    if node.customer_id not in {None, customer_id}:
+        raise NodeInUse(f"The node {node.name} is another customer's.")
+    return node

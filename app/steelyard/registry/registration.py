@@ -24,7 +24,7 @@ import structlog
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from steelyard.errors import FieldError, InvalidRequest, Problem
+from steelyard.errors import Problem
 from steelyard.identity.clients import new_client_id, new_client_secret
 from steelyard.ledger.errors import LedgerProblem
 from steelyard.ledger.protocol import Deployment, Ledger, NodeRef, SigningKey
@@ -35,6 +35,7 @@ from steelyard.registry.errors import (
     RegistrationFailed,
     RegistrationInProgress,
 )
+from steelyard.registry.nodes import named_node
 from steelyard.store.audit import SYSTEM, Actor, Subject, record
 from steelyard.store.database import Database
 from steelyard.store.errors import Taken, VaultTampered
@@ -370,18 +371,9 @@ async def _free_node(session: AsyncSession, customer_id: str) -> Node:
 
 
 async def _named_node(session: AsyncSession, customer_id: str, node_id: str) -> Node:
-    node: Node | None = await session.scalar(
-        select(Node).where(Node.id == node_id).with_for_update()
+    node = await named_node(
+        session, "node_id", node_id, role=NodeRole.STATION, customer_id=customer_id
     )
-    if node is None:
-        raise unknown("node_id", "node")
-    if node.role is not NodeRole.STATION:
-        raise InvalidRequest(
-            f"The node {node.name} is none for stations.",
-            errors=[FieldError("node_id", "must be the id of a node of role station")],
-        )
-    if node.customer_id not in {None, customer_id}:
-        raise NodeInUse(f"The node {node.name} is another customer's.")
     if await session.scalar(select(exists().where(Station.node_id == node.id))):
         raise NodeInUse(f"The node {node.name} is, or was, another station's.")
     return node

@@ -4,9 +4,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from steelyard.settings import Section
+from steelyard.settings import Part, Section
 from steelyard.ticket import MAX_CELLS, MAX_GRAMS, Serial
 from steelyard.weighings import NAME_PATTERN
 
@@ -31,11 +31,7 @@ def _check_https(url: str) -> str:
 HttpsUrl = Annotated[str, AfterValidator(_check_https)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CellSettings(_Part):
+class CellSettings(Part):
     """One load cell: weight = (raw - zero) * span * corner."""
 
     serial: Serial = Field(description="Serial number, as in the cell's certificate.")
@@ -51,7 +47,7 @@ class CellSettings(_Part):
     )
 
 
-class WeighbridgeSettings(_Part):
+class WeighbridgeSettings(Part):
     """One weighbridge and the load cells under it, in the order in which tickets list them."""
 
     name: Name = Field(description="Name of the weighbridge; it stands in the tickets' ids.")

@@ -4,12 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
-from steelyard.certificate_files import load_pair, stamp
-from steelyard.errors import ConfigurationError
-
-logger = structlog.get_logger(__name__)
+from steelyard.certificate_files import WatchedFiles, load_pair
 
 
 class Certificate(Protocol):
@@ -42,22 +37,15 @@ class ServerCertificate:
     def __init__(self, certificate: Path, private_key: Path) -> None:
         self._certificate = certificate
         self._private_key = private_key
-        self._seen = stamp(certificate, private_key)
+        self._files = WatchedFiles("certificate", certificate, private_key)
         self.context = server_context()
         load_pair(self.context, certificate, private_key, "private_key")
 
     def reload_if_changed(self) -> bool:
         """Whether new files were taken; if they do not fit together, the old ones stay in use."""
-        pair = self._certificate, self._private_key
-        try:
-            seen = stamp(*pair)
-            if seen == self._seen:
-                return False
-            self._seen = seen
-            load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *pair, "private_key")
-            load_pair(self.context, *pair, "private_key")
-        except ConfigurationError as problem:
-            logger.warning("certificate not reloaded", reason=str(problem))
-            return False
-        logger.info("certificate reloaded", file=str(self._certificate))
-        return True
+        return self._files.read_if_changed(self._take, file=str(self._certificate))
+
+    def _take(self) -> None:
+        # First into a context that nobody uses: one that fails may have taken half of it.
+        for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
+            load_pair(context, self._certificate, self._private_key, "private_key")

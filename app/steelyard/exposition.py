@@ -1,4 +1,4 @@
-"""Prometheus' text format: written, and taken over from other pages."""
+"""Prometheus' text format, for node_exporter's text files: written, and taken over."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
