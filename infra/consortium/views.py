@@ -5,7 +5,7 @@ from typing import Any
 
 from infra.consortium.exposure import ANYWHERE, EXPOSED, Exposed, Kind
 from infra.consortium.models import ConsortiumSpec, StationSpec
-from infra.consortium.nodes import NodeView, node_views
+from infra.consortium.nodes import NodeView, all_nodes
 
 
 def stations_of(spec: ConsortiumSpec) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ def cells_on(spec: ConsortiumSpec, addresses: dict[str, str], host: str) -> list
 def kinds_of(spec: ConsortiumSpec, host: str) -> set[Kind]:
     """What a host is, besides the monitoring's, which the inventory's groups say."""
     kinds: set[Kind] = set()
-    if any(one["host"] == host for one in node_views(spec, {})):
+    if host in _node_hosts(spec):
         kinds.add("node")
     if spec.platform.host == host:
         kinds.add("platform")
@@ -107,7 +107,7 @@ def firewall_rules(
 def _ports(spec: ConsortiumSpec, exposed: Exposed, host: str) -> list[int]:
     if not exposed.per_slot:
         return [exposed.port]
-    slots = sorted(one["slot"] for one in node_views(spec, {}) if one["host"] == host)
+    slots = sorted(node.slot for node, *_ in all_nodes(spec) if node.host == host)
     return [exposed.port + slot for slot in slots]
 
 
@@ -122,7 +122,7 @@ def _sources(
     if exposed.callers == "everyone":
         return [ANYWHERE]
     if exposed.callers == "node":
-        callers = {one["host"] for one in node_views(spec, {})}
+        callers = _node_hosts(spec)
     elif exposed.callers == "platform":
         callers = {spec.platform.host}
     elif exposed.callers == "monitoring":
@@ -139,6 +139,10 @@ def _sources(
     if exposed.callers == "station-cells":
         found |= set(cell_networks)
     return sorted(found)
+
+
+def _node_hosts(spec: ConsortiumSpec) -> set[str]:
+    return {node.host for node, *_ in all_nodes(spec)}
 
 
 def _stations(spec: ConsortiumSpec) -> Iterator[StationSpec]:

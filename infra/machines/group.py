@@ -2,7 +2,6 @@
 
 import ipaddress
 import shutil
-import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +15,7 @@ from infra.machines.network import Wire
 from infra.machines.programs import check_here, run
 from infra.machines.roots import RootImage, kept_root, unpack
 from infra.machines.state import GroupRecord, MachineRecord
+from steelyard.network import processes
 
 KEY_FILE = "ssh-key"
 KNOWN_HOSTS_FILE = "known-hosts"
@@ -79,7 +79,7 @@ class MachineGroup:
     def start(self, name: str, *, online: bool = True) -> None:
         """Boot a machine that was stopped or killed."""
         record = self._machine(name)
-        if not state.is_alive(record.nspawn):
+        if record.nspawn is None or not processes.alive(record.nspawn):
             self._boot(MachineSpec(name, online=online), record)
 
     def stop(self, name: str) -> None:
@@ -124,7 +124,10 @@ class MachineGroup:
                 run(["ssh-keygen", "-q", "-t", "ed25519", *comment, "-f", self.key_file])
             wire = network.make_wire(str(self.directory))
             self._record = GroupRecord(
-                str(self.directory), wire.bridge, wire.own_address, wire.prefix
+                group=str(self.directory),
+                bridge=wire.bridge,
+                own_address=wire.own_address,
+                prefix=wire.prefix,
             )
             self._keep()
         return self._record
@@ -195,11 +198,3 @@ class MachineGroup:
         with self._keeping:
             if self._record is not None and self.directory.is_dir():
                 state.write_group(self.directory, self._record)
-
-
-def end_abandoned(directory: Path) -> None:
-    """End what a killed test left in a directory, however little of it there is."""
-    group = MachineGroup(directory)
-    for record in group.machines.values():
-        state.signal(record.leader, signal.SIGKILL)
-    group.down()

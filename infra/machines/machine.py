@@ -6,11 +6,13 @@ import subprocess
 import time
 from pathlib import Path
 
-from infra.machines import control_groups, state
+from infra.machines import control_groups
 from infra.machines.errors import MachineProblem
 from infra.machines.network import Wire, network_file, open_way_out
 from infra.machines.programs import run
 from infra.machines.state import MachineRecord
+from steelyard.network import processes
+from steelyard.network.state import ProcessRecord
 
 BOOT_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -69,43 +71,38 @@ def boot(record: MachineRecord, bridge: str, *, online: bool, log: Path) -> None
             start_new_session=True,
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
         )
-    record.nspawn = state.identify(process.pid)
+    record.nspawn = processes.record_of(process.pid)
     leader = _wait_for_leader(process, record.name, log)
-    record.leader = state.identify(leader)
+    record.leader = processes.record_of(leader)
     _wait_for_systemd(process, leader, record.name, log)
     if online:
-        record.way_out = state.identify(open_way_out(leader, log))
+        record.way_out = processes.record_of(open_way_out(leader, log))
     _wait_until_up(process, leader, record.name, log)
 
 
 def stop(record: MachineRecord) -> None:
     """Power a machine off; by force what does not end in time. Its root stays."""
-    state.signal(record.nspawn, signal.SIGTERM)
+    _signal(record.nspawn, signal.SIGTERM)
     if not _gone(record.nspawn, STOP_SECONDS):
-        state.signal(record.leader, signal.SIGKILL)
+        _signal(record.leader, signal.SIGKILL)
         if not _gone(record.nspawn, STOP_SECONDS):
-            state.signal(record.nspawn, signal.SIGKILL)
+            _signal(record.nspawn, signal.SIGKILL)
     _forget(record)
 
 
 def kill(record: MachineRecord) -> None:
     """End a machine as a power cut does: nothing in it hears of it. Its root stays."""
-    state.signal(record.leader, signal.SIGKILL)
+    _signal(record.leader, signal.SIGKILL)
     if not _gone(record.nspawn, STOP_SECONDS):
-        state.signal(record.nspawn, signal.SIGKILL)
+        _signal(record.nspawn, signal.SIGKILL)
     _forget(record)
 
 
 def _forget(record: MachineRecord) -> None:
-    state.signal(record.way_out, signal.SIGTERM)
+    _signal(record.way_out, signal.SIGTERM)
     _gone(record.way_out, 10)
     control_groups.remove_groups(record.control_group)
     record.nspawn = record.leader = record.way_out = None
-
-
-def inside(leader: int, *command: str, seconds: float = 30) -> str:
-    """The output of a command in the machine, without ssh. Raises MachineProblem."""
-    return run(["nsenter", "--target", str(leader), "--all", "--", *command], seconds=seconds)
 
 
 def _wait_for_leader(process: subprocess.Popen[bytes], name: str, log: Path) -> int:
@@ -166,20 +163,10 @@ def _check_runs(process: subprocess.Popen[bytes], name: str, log: Path) -> None:
         raise MachineProblem(f"{name} ended with status {process.returncode}: see {log}")
 
 
-def _gone(known: tuple[int, int] | None, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while state.is_alive(known):
-        if known is not None:
-            _reap(known[0])
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
+def _signal(process: ProcessRecord | None, number: signal.Signals) -> None:
+    if process is not None:
+        processes.send(process, number)
 
 
-def _reap(process: int) -> None:
-    """A child of ours stays a zombie until somebody asks for it."""
-    try:
-        os.waitpid(process, os.WNOHANG)
-    except ChildProcessError:
-        return
+def _gone(process: ProcessRecord | None, seconds: float) -> bool:
+    return process is None or not processes.wait_for_ends([process], seconds)

@@ -41,15 +41,20 @@ def consortium_problems(document: Any, hostvars: Hosts) -> list[str]:
     return []
 
 
+def consortium_address(hostvars: Hosts, host: str) -> str:
+    """The address by which other members reach a host."""
+    return address_of(dict(hostvars[host]), host)
+
+
 def consortium_nodes(document: Any, hostvars: Hosts) -> list[NodeView]:
     """All nodes with addresses, ports and places."""
-    addresses = {host: address_of(dict(hostvars[host]), host) for host in hostvars}
-    return node_views(_parsed(document), addresses)
+    return node_views(_parsed(document), _addresses(hostvars))
 
 
 def consortium_entities(document: Any, hostvars: Hosts, keys: Mapping[str, Any]) -> dict[str, Any]:
     """What the platform is to know: nodes with URLs and keys, customers, stations, devices."""
-    return platform_entities(_parsed(document), consortium_nodes(document, hostvars), _plain(keys))
+    spec = _parsed(document)
+    return platform_entities(spec, node_views(spec, _addresses(hostvars)), _plain(keys))
 
 
 def consortium_stations(document: Any) -> list[dict[str, Any]]:
@@ -59,8 +64,7 @@ def consortium_stations(document: Any) -> list[dict[str, Any]]:
 
 def consortium_cells(document: Any, hostvars: Hosts, host: str) -> list[dict[str, Any]]:
     """The load cells whose communicators run on a host, as role loadcell takes them."""
-    addresses = {one: address_of(dict(hostvars[one]), one) for one in hostvars}
-    return cells_on(_parsed(document), addresses, host)
+    return cells_on(_parsed(document), _addresses(hostvars), host)
 
 
 def consortium_groups(document: Any, host: str) -> list[str]:
@@ -81,10 +85,17 @@ def consortium_firewall(
     cell_networks: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """The firewall's rules of one host: who may speak to what, as docs/reference/ports.md says."""
-    addresses = {one: address_of(dict(hostvars[one]), one) for one in hostvars}
     return firewall_rules(
-        _parsed(document), addresses, host, monitoring=monitoring, cell_networks=cell_networks
+        _parsed(document),
+        _addresses(hostvars),
+        host,
+        monitoring=monitoring,
+        cell_networks=cell_networks,
     )
+
+
+def _addresses(hostvars: Hosts) -> dict[str, str]:
+    return {host: consortium_address(hostvars, host) for host in hostvars}
 
 
 def _parsed(document: Any) -> Any:
@@ -114,6 +125,7 @@ class FilterModule:
             "consortium_entities": consortium_entities,
             "consortium_stations": consortium_stations,
             "consortium_firewall": consortium_firewall,
+            "consortium_address": consortium_address,
             "consortium_cells": consortium_cells,
             "consortium_groups": consortium_groups,
             "inventory_secrets": inventory_secrets,

@@ -1,17 +1,19 @@
 """Machines are made, cut off and ended without a trace."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from infra.machines import control_groups, state
+from infra.machines import control_groups
 from infra.machines.errors import MachineProblem
 from infra.machines.group import MachineGroup, MachineSpec
 from infra.machines.programs import run, why_not_here
 from infra.machines.roots import RootImage
+from steelyard.network import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 here = pytest.mark.skipif(why_not_here() is not None, reason=f"no machines: {why_not_here()}")
@@ -38,18 +40,18 @@ def test_machines_live_and_leave_nothing(tmp_path):
         probe = f"import socket; print(socket.create_connection(('{two}', 22), 5).recv(3))"
         assert "SSH" in ssh(group, "one", "python3", "-c", f'"{probe}"')
         ssh(group, "one", "sudo", "sh", "-c", "'echo kept > /var/lib/kept; sync'")
-        processes = [one.leader for one in group.machines.values()]
+        lived = [one.leader for one in group.machines.values()]
         # Another process knows the machines as well.
         other = MachineGroup(tmp_path / "group")
         other.kill("one")
-        assert not state.is_alive(processes[0])
+        assert not processes.alive(lived[0])
         other.start("one", online=False)
         assert ssh(other, "one", "cat", "/var/lib/kept").strip() == "kept"
-        processes += [one.leader for one in other.machines.values()]
+        lived += [one.leader for one in other.machines.values()]
         groups = [one.control_group for one in other.machines.values()]
     finally:
         MachineGroup(tmp_path / "group").down()
-    assert not any(state.is_alive(one) for one in processes)
+    assert not any(processes.alive(one) for one in lived)
     assert run(["ip", "-brief", "link", "show", "type", "bridge"]) == bridges_before
     left = [
         hierarchy / name
@@ -105,9 +107,9 @@ def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path):
 def test_a_signal_meets_only_the_very_process():
     """A number that another process has now is left alone."""
     with subprocess.Popen(["sleep", "60"]) as process:
-        known = state.identify(process.pid)
+        known = processes.record_of(process.pid)
         assert known is not None
-        state.signal((known[0], known[1] + 1), 9)
+        processes.send(known.model_copy(update={"started": known.started + 1}), signal.SIGKILL)
         assert process.poll() is None
-        state.signal(known, 9)
+        processes.send(known, signal.SIGKILL)
         assert process.wait(10) == -9

@@ -63,10 +63,18 @@ def spawn(
         raise NetworkProblem(f"{command[0]} cannot be run: {error.strerror}") from None
     finally:
         os.close(descriptor)
-    started = _start_time(child.pid)
-    if started is None:  # not even a zombie of ours can vanish before it is waited for
+    record = record_of(child.pid)
+    if record is None:  # not even a zombie of ours can vanish before it is waited for
         raise NetworkProblem(f"{command[0]}: process {child.pid} cannot be seen in /proc")
-    return ProcessRecord(pid=child.pid, started=started, boot=_boot(), log_offset=offset)
+    return record.model_copy(update={"log_offset": offset})
+
+
+def record_of(pid: int) -> ProcessRecord | None:
+    """The process that has this id now, or None."""
+    fields = _stat(pid)
+    if fields is None:
+        return None
+    return ProcessRecord(pid=pid, started=int(fields[19]), boot=_boot())
 
 
 def _tether() -> None:
@@ -95,10 +103,10 @@ def end(records: Sequence[ProcessRecord], seconds: float) -> int:
     for record in records:
         if send(record, signal.SIGTERM):
             send(record, signal.SIGCONT)  # a process held by SIGSTOP would not hear it
-    left = _wait(records, seconds)
+    left = wait_for_ends(records, seconds)
     for record in left:
         send(record, signal.SIGKILL)
-    if still := _wait(left, _KILLED_SECONDS):
+    if still := wait_for_ends(left, _KILLED_SECONDS):
         names = ", ".join(str(record.pid) for record in still)
         raise NetworkProblem(f"processes {names} do not end, not even by SIGKILL")
     return len(left)
@@ -107,7 +115,7 @@ def end(records: Sequence[ProcessRecord], seconds: float) -> int:
 def kill(record: ProcessRecord) -> None:
     """SIGKILL, and wait until it is gone."""
     send(record, signal.SIGKILL)
-    if _wait([record], _KILLED_SECONDS):
+    if wait_for_ends([record], _KILLED_SECONDS):
         raise NetworkProblem(f"process {record.pid} does not end, not even by SIGKILL")
 
 
@@ -137,7 +145,7 @@ def log_end(log: Path, offset: int = 0) -> list[str]:
     return [line[:_LINE_LENGTH] for line in lines[-_LOG_LINES:]]
 
 
-def _wait(records: Sequence[ProcessRecord], seconds: float) -> list[ProcessRecord]:
+def wait_for_ends(records: Sequence[ProcessRecord], seconds: float) -> list[ProcessRecord]:
     """Wait for their ends; gives those that are still there."""
     deadline = time.monotonic() + seconds
     left = []
@@ -186,11 +194,6 @@ def _stat_of(record: ProcessRecord) -> list[str] | None:
     if fields is None or int(fields[19]) != record.started or record.boot != _boot():
         return None
     return fields
-
-
-def _start_time(pid: int) -> int | None:
-    fields = _stat(pid)
-    return int(fields[19]) if fields else None
 
 
 def _boot() -> str:
