@@ -58,7 +58,6 @@ bench-ledger: $(VENV)/.dev ## Measure the ledger on real engines beside a naive 
 docs: $(VENV)/.dev ## Write docs/reference from the code
 	$(BIN)/python scripts/reference.py
 	$(BIN)/python scripts/role_readmes.py
-	$(BIN)/python scripts/ports_reference.py
 
 contract: ## Compile the contract and write the artefact that is committed
 	@scripts/system-packages lint

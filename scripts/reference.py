@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: settings, commands, routes and problem types.
+"""Writes docs/reference from the code: settings, commands, routes, problem types and ports.
 
 `python scripts/reference.py` writes the pages; `--check` compares them and exits with 1 on a
 difference. tests/docs runs the same comparison.
@@ -40,7 +40,8 @@ from steelyard.tickets.settings import TicketsSettings
 from steelyard.web.application import ENDPOINTS
 from steelyard.web.endpoint import Endpoint
 
-PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by scripts/reference.py (make docs); do not edit. -->"
 
 
@@ -221,11 +222,37 @@ def problems_page() -> Iterator[str]:
     yield from table(("slug", "status", "title", "meaning", "hint"), rows)
 
 
+def ports_page() -> Iterator[str]:
+    """Who may speak to what: the table that firewalls and scans are made of."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))  # infra/ is no installed package
+    from infra.consortium.exposure import EVERY_KIND, EXPOSED, INTERNAL
+
+    yield from ("# Ports", "", NOTE, "")
+    yield "Every host's firewall is closed but for these. The scenario `consortium` scans"
+    yield from ("each host from each other host and compares what answers with this table.", "")
+    rows = [
+        (
+            f"{one.protocol} {one.port}{' + slot' if one.per_slot else ''}",
+            "every host" if one.listens_on == EVERY_KIND else ", ".join(one.listens_on),
+            *(one.callers, one.purpose, one.secured_by),
+        )
+        for one in EXPOSED
+    ]
+    yield from table(("port", "on", "who may", "for", "secured by"), rows)
+    yield ""
+    yield "A host with several ledger nodes gives each a slot, from 0 on. What stays inside:"
+    yield ""
+    inside = [(one.name, one.port, one.purpose, one.kept_in_by) for one in INTERNAL]
+    yield from table(("what", "where", "for", "kept in by"), inside)
+
+
 PAGES_MADE = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "routes.md": routes_page,
     "problems.md": problems_page,
+    "ports.md": ports_page,
 }
 
 
