@@ -86,8 +86,10 @@ def write_secret(path: Path, content: bytes, *, mode: int = 0o600) -> None:
             os.fchmod(file.fileno(), mode)
             if path.exists() and os.geteuid() == 0:
                 # Root rotates a file that the service's user must go on reading.
-                owner = path.stat()
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+                owner, own = path.stat(), os.fstat(file.fileno())
+                # A confined service may not call it at all, and need not where nothing changes.
+                if (owner.st_uid, owner.st_gid) != (own.st_uid, own.st_gid):
+                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -3,6 +3,8 @@
 import json
 import re
 
+from scenario import assert_confined
+
 PROGRAM = "/opt/steelyard/station/current/venv/bin/steelyard"
 CONFIG = "--config /etc/steelyard-backup/backup.toml"
 PROM = "/var/lib/prometheus/node-exporter/steelyard_backup.prom"
@@ -18,10 +20,7 @@ def psql(host, statement, database="steelyard"):
 def test_services_are_confined(host):
     """systemd-analyze's exposure is at most 2.5, though they read what only root may."""
     for name in ("steelyard-backup", "steelyard-backup-check"):
-        said = host.run(f"systemd-analyze security --no-pager {name}.service").stdout
-        level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
-        assert level is not None
-        assert float(level[1]) <= 2.5, said
+        assert_confined(host, name)
 
 
 def test_timers_are_set(host):

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import testinfra
+from scenario import machine
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
@@ -23,16 +23,8 @@ SECRETS = "/etc/steelyard/platform/secrets"
 class Machines:
     """The scenario's machines by name, as root."""
 
-    def __init__(self) -> None:
-        self._inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-        self._hosts = {}
-
     def __getitem__(self, name: str):
-        if name not in self._hosts:
-            self._hosts[name] = testinfra.get_host(
-                f"ansible://{name}?ansible_inventory={self._inventory}&sudo=true"
-            )
-        return self._hosts[name]
+        return machine(name)
 
     def address(self, name: str) -> str:
         """Its address on the wire between the machines."""

@@ -1,27 +1,16 @@
 """Load cells on a machine of their own, and a SmartBox whose platform is away."""
 
 import json
-import os
-import re
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-import testinfra
+from scenario import assert_confined, machine, run_play
 
 STATUS = (
     "/opt/steelyard/station/current/venv/bin/steelyard smartbox status"
     " --config /etc/steelyard/smartbox.toml"
 )
-
-
-def machine(name: str):
-    """A machine, as root."""
-    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-    return testinfra.get_host(
-        f"ansible://{name}?ansible_inventory={inventory}&force_ansible=true", sudo=True
-    )
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +38,7 @@ def test_units_run_confined_and_are_enabled(cells):
     for name in ("steelyard-loadcell@LC-1", "steelyard-loadcell@LC-2"):
         assert cells.service(name).is_running
         assert cells.service(name).is_enabled
-        said = cells.run(f"systemd-analyze security --no-pager {name}.service").stdout
-        level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
-        assert level is not None
-        assert float(level[1]) <= 2.5, said
+        assert_confined(cells, name)
 
 
 def test_keys_are_roots(cells):
@@ -76,11 +62,7 @@ def test_a_killed_cell_goes_on_where_it_was(cells):
 def test_a_cell_that_is_no_longer_listed_is_stopped(cells):
     """Its configuration goes, its position stays."""
     play = Path(__file__).with_name("fewer_cells.yml")
-    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-    command = ["ansible-playbook", "-i", inventory, play]
-    done = subprocess.run(  # noqa: S603 - our own play
-        command, capture_output=True, text=True, check=False
-    )
+    done = run_play(play)
     assert done.returncode == 0, done.stdout
     assert not cells.service("steelyard-loadcell@LC-2").is_running
     assert not cells.service("steelyard-loadcell@LC-2").is_enabled

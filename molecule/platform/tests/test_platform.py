@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from scenario import assert_confined
 
 APIS = ("steelyard-management-api", "steelyard-tickets-api")
 UNITS = (*APIS, "steelyard-database")
@@ -78,10 +79,7 @@ def test_both_apis_run_and_are_ready(root):
 def test_units_are_confined(root):
     """systemd-analyze's exposure is at most 2.5."""
     for name in UNITS:
-        said = root.run(f"systemd-analyze security --no-pager {name}.service").stdout
-        level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
-        assert level is not None
-        assert float(level[1]) <= 2.5, said
+        assert_confined(root, name)
 
 
 def test_secrets_are_roots(root):

@@ -1,9 +1,9 @@
 """The ledger's nodes on their host: who runs, what listens, what is whose."""
 
 import json
-import re
 
 import pytest
+from scenario import assert_confined
 
 NODES = ["network-1", "network-2", "acme-admin", "acme-north", "birch-admin"]
 VALIDATORS = ["network-1", "network-2", "acme-admin", "birch-admin"]
@@ -41,10 +41,7 @@ def test_units_run_and_are_confined(host):
     for unit in [*units, "steelyard-gateway"]:
         assert host.service(unit).is_running, unit
         assert host.service(unit).is_enabled, unit
-        said = host.run(f"systemd-analyze security --no-pager {unit}.service").stdout
-        level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
-        assert level is not None
-        assert float(level[1]) <= 2.5, said
+        assert_confined(host, unit)
 
 
 def test_blocks_come_and_the_described_validators_make_them(host, keys):

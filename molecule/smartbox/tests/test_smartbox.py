@@ -1,28 +1,17 @@
 """A SmartBox and its load cells, as their roles leave them, at a platform on another machine."""
 
 import json
-import os
-import re
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-import testinfra
+from scenario import assert_confined, machine, run_play
 
 UNITS = ("steelyard-smartbox", "steelyard-loadcell@LC-1", "steelyard-loadcell@LC-2")
 STATUS = (
     "/opt/steelyard/station/current/venv/bin/steelyard smartbox status"
     " --config /etc/steelyard/smartbox.toml"
 )
-
-
-def machine(name: str):
-    """A machine, as root."""
-    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-    return testinfra.get_host(
-        f"ansible://{name}?ansible_inventory={inventory}&force_ansible=true", sudo=True
-    )
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +53,7 @@ def test_units_run_and_are_enabled(box):
 def test_units_are_confined(box):
     """systemd-analyze's exposure is at most 2.5."""
     for name in UNITS:
-        said = box.run(f"systemd-analyze security --no-pager {name}.service").stdout
-        level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
-        assert level is not None
-        assert float(level[1]) <= 2.5, said
+        assert_confined(box, name)
 
 
 def test_the_client_secret_is_roots_and_nowhere_else(box, platform):
@@ -88,11 +74,7 @@ def test_a_terminal_with_tickets_keeps_its_serial(box, terminal, status):
     """The role refuses another, by name, before it changes anything."""
     assert box.file("/var/lib/steelyard/smartbox/alibi.memory").size > 0
     play = Path(__file__).with_name("other_terminal.yml")
-    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-    command = ["ansible-playbook", "-i", inventory, play, "-e", f"terminal={terminal}"]
-    done = subprocess.run(  # noqa: S603 - our own play
-        command, capture_output=True, text=True, check=False
-    )
+    done = run_play(play, "-e", f"terminal={terminal}")
     assert done.returncode == status, done.stdout
     if status:
         assert "cannot become terminal T-2 of north" in " ".join(done.stdout.split())
