@@ -7,6 +7,7 @@ import json
 
 import pytest
 from consortia import (
+    ROOT,
     Api,
     Machines,
     describe,
@@ -21,7 +22,7 @@ from consortia import (
 )
 from scenario import run_play
 
-PLAYBOOKS = "../../playbooks"
+PLAYBOOKS = ROOT / "playbooks"
 CUSTOMER_1, CUSTOMER_2 = "user@customer-1.example", "user@customer-2.example"
 
 
@@ -49,7 +50,7 @@ def customer_2(machines, tmp_path_factory):
 
 def play(name: str, *arguments: str) -> str:
     """Run a playbook, which must succeed; gives its output."""
-    done = run_play(f"{PLAYBOOKS}/{name}.yml", *arguments)
+    done = run_play(PLAYBOOKS / f"{name}.yml", *arguments)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     return done.stdout
 
@@ -68,7 +69,7 @@ def test_tickets_flow(first, customer_1):
 def test_what_is_not_described_is_not_added(machines, first):
     """The name is told, with what there is; nothing is changed."""
     for name, argument in (("add-customer", "customer=nobody"), ("add-station", "station=nowhere")):
-        done = run_play(f"{PLAYBOOKS}/{name}.yml", "-e", argument)
+        done = run_play(PLAYBOOKS / f"{name}.yml", "-e", argument)
         assert done.returncode != 0
         assert f"{argument.split('=')[1]} in the description" in done.stdout
     assert starts(machines, first[0]) == first[2]
@@ -126,7 +127,7 @@ def test_keys_rotate_while_tickets_flow(machines, first, customer_1, kind):
 
 def test_an_unknown_kind_of_key_is_refused():
     """With what is allowed."""
-    done = run_play(f"{PLAYBOOKS}/rotate-keys.yml", "-e", "rotate=everything")
+    done = run_play(PLAYBOOKS / "rotate-keys.yml", "-e", "rotate=everything")
     assert done.returncode != 0
     assert "rotate must be vault, tokens or certificates, and is everything" in done.stdout
 
