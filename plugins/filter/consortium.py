@@ -16,6 +16,7 @@ from infra.consortium.checks import parse, read_consortium  # noqa: E402
 from infra.consortium.errors import InvalidConsortium  # noqa: E402
 from infra.consortium.inventory_files import secrets_in_files  # noqa: E402
 from infra.consortium.nodes import NodeView, address_of, node_views  # noqa: E402
+from infra.consortium.single import on_one_host  # noqa: E402
 from infra.consortium.views import (  # noqa: E402
     cells_on,
     firewall_rules,
@@ -80,6 +81,11 @@ def consortium_named(document: Any, kind: str, name: str) -> list[str]:
 def consortium_leaving(document: Any, station: str) -> dict[str, Any]:
     """Hosts, node and certificates of a station that is to be removed."""
     return leaving(_parsed(document), str(station))
+
+
+def consortium_on_one(document: Any, host: str) -> Any:
+    """The description with a host wherever it names none."""
+    return on_one_host(_plain(document), host)
 
 
 def consortium_without(document: Any, station: str) -> dict[str, Any]:
@@ -155,6 +161,7 @@ class FilterModule:
             "consortium_address_of": consortium_address_of,
             "consortium_leaving": consortium_leaving,
             "consortium_named": consortium_named,
+            "consortium_on_one": consortium_on_one,
             "consortium_without": consortium_without,
             "consortium_cells": consortium_cells,
             "consortium_groups": consortium_groups,
