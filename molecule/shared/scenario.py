@@ -49,6 +49,11 @@ def _variables(name: str) -> dict[str, Any]:
     return dict(inventory["all"]["hosts"][name])
 
 
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """Everything that a play printed, on one line: long sentences are wrapped."""
+    return " ".join((done.stdout + done.stderr).split())
+
+
 def assert_confined(host, unit: str) -> None:
     """The unit's exposure, as systemd-analyze has it, is as low as every unit's must be."""
     said = host.run(f"systemd-analyze security --no-pager {unit}.service").stdout
