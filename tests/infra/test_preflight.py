@@ -99,7 +99,7 @@ def test_keys_are_not_backed_up_beside_what_they_open(tmp_path):
         ("remove-station", ["station=west"], "it has north, south"),
         ("rotate-keys", ["rotate=all"], "rotate must be vault, tokens or certificates, and is all"),
         ("restore", ["host=nobody"], "host must name a host of the inventory"),
-        ("restore", ["host=acme-1"], "with a backup_repository, and is acme-1"),
+        ("restore", ["host=acme-1"], "acme-1 has no backup_repository in the inventory"),
         ("single", [], "say which host carries the platform, by -e host=NAME"),
     ],
 )
