@@ -129,7 +129,7 @@ def test_the_hosts_certificate_proves_it_to_both_sides(host):
 
 
 def test_the_key_store_holds_the_hosts_certificate_and_key(host):
-    """It opens with the password that every privacy manager's configuration has, and with no other."""
+    """It opens with the password in every configuration, and with no other."""
     with host.sudo():
         password = host.file(f"{STORE}.password").content_string.strip()
         store = host.file(f"{STORE}.p12").content
