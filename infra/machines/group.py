@@ -54,6 +54,13 @@ class MachineGroup:
         """The machines' host keys, as ssh reads them."""
         return self.directory / KNOWN_HOSTS_FILE
 
+    @property
+    def own_address(self) -> str:
+        """The computer's address on the bridge. Raises MachineProblem without machines."""
+        if self._record is None:
+            raise MachineProblem(f"{self.directory} has no machines")
+        return self._record.own_address
+
     def up(self, specs: Sequence[MachineSpec]) -> None:
         """Make and boot what is missing of these machines; what runs is left alone.
 
