@@ -1,19 +1,20 @@
-"""Writes docs/reference from the code: settings, commands, routes, problem types and ports.
+"""Writes docs/reference from the code, and the schema of the configuration in Pulumi.yaml.
 
-`python scripts/reference.py` writes the pages; `--check` compares them and exits with 1 on a
+`python scripts/reference.py` writes the files; `--check` compares them and exits with 1 on a
 difference. tests/docs runs the same comparison.
 """
 
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast, get_args
 
 import click
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -224,8 +225,6 @@ def problems_page() -> Iterator[str]:
 
 def ports_page() -> Iterator[str]:
     """Who may speak to what: the table that firewalls and scans are made of."""
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))  # infra/ is no installed package
     from infra.consortium.exposure import EVERY_KIND, EXPOSED, INTERNAL
 
     yield from ("# Ports", "", NOTE, "")
@@ -247,7 +246,152 @@ def ports_page() -> Iterator[str]:
     yield from table(("what", "where", "for", "kept in by"), inside)
 
 
+STACK_TABLES = {
+    "sizes": "SizesConfig",
+    "outside.NAME": "OutsideHost",
+    "application": "ApplicationConfig",
+    "backups": "BackupsConfig",
+    "local": "LocalConfig",
+    "aws": "AwsConfig",
+    "aws.network": "AwsNetworkConfig",
+}
+
+
+def stack_page() -> Iterator[str]:
+    """Every key of a Pulumi stack's configuration."""
+    from infra.stack import models
+    from infra.stack.reading import NAMESPACE
+    from infra.stack.sizes import SIZES
+
+    yield from ("# A stack's configuration", "", NOTE, "")
+    yield "`pulumi config set --path` writes them, or an editor into `Pulumi.STACK.yaml`, under the"
+    yield f"names `{NAMESPACE}:KEY`. What is not known is refused. How a stack is made:"
+    yield from ("[how-to/pulumi.md](../how-to/pulumi.md).", "")
+    yield from table(("key", "default", "meaning"), _stack_rows(models.StackConfig, ""))
+    for place, name in STACK_TABLES.items():
+        model = getattr(models, name)
+        yield from ("", f"## {place}", "", first_paragraph(model.__doc__), "")
+        yield from table(("key", "default", "meaning"), _stack_rows(model, f"{place}."))
+    yield from ("", "## Sizes of machines", "")
+    yield "Disks are in GiB, memory too; a node is GoQuorum with its Tessera."
+    yield ""
+    rows = [
+        (
+            *(f"`{name}`", str(one.processors), str(one.memory_gib), str(one.disk_gib)),
+            *(str(one.nodes), one.instance_type),
+        )
+        for name, one in SIZES.items()
+    ]
+    yield from table(("size", "processors", "memory", "disk", "nodes at most", "aws"), rows)
+
+
+def _stack_rows(model: type[BaseModel], place: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in model.model_fields.items():
+        default, meaning = _default_and_meaning(field)
+        if isinstance(field.default, BaseModel):
+            default = "see below"
+        yield f"`{place}{name}`", default.replace("`[]`", "none").replace("`{}`", "none"), meaning
+
+
+COST_FOREWORD = """\
+A station is the bench's: {day} tickets a day from two weighbridges. A ticket is at its station's
+node and at its customer's, both on the customer's machine: {party:,} bytes in each GoQuorum,
+{station} and {customer} in the Tesseras (measured: bench/README.md), and {stranger} at every other
+node. Disks count with {factor:g} times that, as running databases hold more (an assumption).
+"""
+COST_PRICES = """
+Nothing in this table but the bytes was measured.
+
+## Prices
+
+**Assumptions of {date}**: list prices in {place}, in US dollars, without discounts, written down
+from memory and not looked up. Traffic, snapshots of the database and support are not in it. Check
+them before anything is decided by them.
+"""
+COST_LIMITS = """
+## What is full first, and what is changed then
+
+- **Memory of customers' machines.** Each station has a node of its own, which takes about 1 GiB.
+  Above {nodes} nodes, `host` in the description puts stations on several machines. A node that
+  serves several stations (multi-tenancy of the engines) is not built.
+- **Validators.** Every customer's admin node votes: {validators} at the largest size. A block takes
+  messages in the square of that number, and nothing above five nodes was measured. Expect this
+  to be the first limit beyond some dozens of customers: make several networks then, each with a
+  stack of its own, which share nothing but the operator.
+- **The platform.** {tickets:,} tickets a day are {second:.0f} a second on average. One network took
+  1,509 a second in batches and 62 one by one on two busy cores, nodes included (bench/README.md);
+  it holds as long as SmartBoxes send batches when many wait.
+- **Disks** come last: see the row above. A larger disk is a change of size, and no move.
+- **The engine.** GoQuorum and Tessera are archived. A maintained engine, or one that the provider
+  manages, is another implementation behind the ledger's seam
+  ([decisions/engines-archived.md](../decisions/engines-archived.md)).
+"""
+
+
+def cost_page() -> Iterator[str]:
+    """What the cloud costs, at three sizes."""
+    from infra.stack import cost
+    from infra.stack.sizes import SIZES
+
+    yield from ("# What the cloud costs, and what is full first", "", NOTE, "")
+    yield COST_FOREWORD.format(
+        day=cost.TICKETS_A_STATION_DAY,
+        party=cost.PARTY_BYTES,
+        **cost.TESSERA_BYTES,
+        stranger=cost.STRANGER_BYTES,
+        factor=cost.UNCOMPACTED,
+    )
+    head = ("", *(f"{one.customers} customers, {one.stations:,} stations" for one in cost.SCALES))
+    yield from table(head, _cost_rows(cost.SCALES))
+    yield COST_PRICES.format(date=cost.PRICES_DATE, place=cost.PRICES_PLACE)
+    prices = [(name, f"{price:.4f}", "hour") for name, price in cost.HOURLY.items()]
+    prices += [(name, f"{price:.3f}", "month") for name, price in cost.MONTHLY.items()]
+    yield from table(("what", "dollars", "each"), prices)
+    large = cost.SCALES[-1]
+    yield COST_LIMITS.rstrip().format(
+        nodes=SIZES["xlarge"].nodes,
+        validators=large.validators,
+        tickets=large.tickets_a_day,
+        second=large.tickets_a_day / 86_400,
+    )
+
+
+def _cost_rows(scales: Sequence[Any]) -> Iterator[tuple[str, ...]]:
+    def row(name: str, told: Callable[[Any], str]) -> tuple[str, ...]:
+        return (name, *(told(one) for one in scales))
+
+    yield row(
+        "machines",
+        lambda one: ", ".join(f"{count} {size}" for size, count in one.machines.items() if count),
+    )
+    yield row("validators", lambda one: f"{one.validators}")
+    yield row("tickets a day", lambda one: f"{one.tickets_a_day:,}")
+    yield row(
+        "a customer's machine grows a year, GiB", lambda one: f"{one.customer_gib_a_year:.1f}"
+    )
+    yield row("all of them, GiB", lambda one: f"{one.gib_a_year:,.0f}")
+    yield row("its disk lasts, years", lambda one: f"{one.years:.1f}")
+    yield row("dollars a month", lambda one: f"{round(one.monthly_dollars, -1):,.0f}")
+
+
+def project_text() -> str:
+    """Pulumi.yaml, with the schema of the configuration."""
+    from infra.stack.schema import project_config
+
+    project = {
+        "name": "steelyard",
+        "description": "A consortium for weighing tickets, with its platform.",
+        "main": "infra/",
+        "runtime": {"name": "python", "options": {"virtualenv": ".venv"}},
+        "config": project_config(),
+    }
+    note = "# Written by scripts/reference.py (make docs) from infra/stack/models.py; do not edit."
+    return f"---\n{note}\n" + yaml.safe_dump(project, sort_keys=False, width=110)
+
+
 PAGES_MADE = {
+    "stack.md": stack_page,
+    "cost.md": cost_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
     "routes.md": routes_page,
@@ -256,18 +400,21 @@ PAGES_MADE = {
 }
 
 
-def made() -> dict[str, str]:
-    """Every page as it must be."""
+def made() -> dict[Path, str]:
+    """Every file as it must be."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))  # infra/ is no installed package
     modules()
-    return {name: "\n".join(page()) + "\n" for name, page in PAGES_MADE.items()}
+    pages = {PAGES / name: "\n".join(page()) + "\n" for name, page in PAGES_MADE.items()}
+    return pages | {ROOT / "Pulumi.yaml": project_text()}
 
 
 def differing() -> list[str]:
-    """The pages that are not as they must be."""
+    """The files that are not as they must be."""
     return [
-        name
-        for name, text in made().items()
-        if not (PAGES / name).exists() or (PAGES / name).read_text("utf-8") != text
+        str(path.relative_to(ROOT))
+        for path, text in made().items()
+        if not path.exists() or path.read_text("utf-8") != text
     ]
 
 
@@ -276,11 +423,11 @@ def main(arguments: Sequence[str]) -> int:
     if "--check" in arguments:
         wrong = differing()
         for name in wrong:
-            print(f"docs/reference/{name} is not up to date: run `make docs`", file=sys.stderr)
+            print(f"{name} is not up to date: run `make docs`", file=sys.stderr)
         return 1 if wrong else 0
     PAGES.mkdir(parents=True, exist_ok=True)
-    for name, text in made().items():
-        (PAGES / name).write_text(text, "utf-8")
+    for path, text in made().items():
+        path.write_text(text, "utf-8")
     return 0
 
 

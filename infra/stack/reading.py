@@ -31,9 +31,12 @@ def read_stack(values: Mapping[str, str], secret_keys: Collection[str] = ()) -> 
     for key, text in own.items():
         name = key.removeprefix(f"{NAMESPACE}:")
         try:
-            document[name] = text if name in _PLAIN else json.loads(text)
+            value = text if name in _PLAIN else json.loads(text)
         except ValueError:
-            document[name] = text
+            value = text
+        # Pulumi.yaml gives what may be left out a default, which for tables is an empty one.
+        if value != {}:
+            document[name] = value
     problems += [f"{NAMESPACE}:{one}" for one in plain_secrets(document)]
     if problems:
         raise InvalidStack(problems)

@@ -59,9 +59,10 @@ class MachineProvider(ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """How it is now; without an id when it is gone."""
         with _group(props) as group:
-            if props["name"] not in group.machines:
-                return ReadResult("", {})
-            return ReadResult(id_, _told(group, props))
+            if props["name"] in group.machines:
+                return ReadResult(id_, _told(group, props))
+        _forget(group.directory)
+        return ReadResult("", {})
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Start it again."""
