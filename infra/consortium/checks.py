@@ -15,6 +15,8 @@ from infra.consortium.nodes import address_of, all_nodes, node_views
 _SECRET_NAME = re.compile(r"(password|passphrase|secret|private_key|token|api_key)$", re.IGNORECASE)
 # What such a variable may hold in plain text: nothing, a file's path, a lookup.
 _HARMLESS = re.compile(r"^(/|~|\{\{)")
+# The common name of the certificate by which the platform calls the gateways.
+PLATFORM_NAME = "platform"
 _KINDS = {"missing": "is missing", "extra_forbidden": "is not known"}
 
 
@@ -137,6 +139,11 @@ def _hosts(spec: ConsortiumSpec, hostvars: Mapping[str, Mapping[str, Any]]) -> I
     for what, host in wanted:
         if host not in hostvars:
             yield f"{what} is on {host}, which is no host of the inventory"
+    if any(node.host == PLATFORM_NAME for node, *_ in all_nodes(spec)):
+        yield (
+            f"a host with nodes is called {PLATFORM_NAME}: by that name the gateways know the "
+            "platform, call the host otherwise"
+        )
 
 
 def _addresses(spec: ConsortiumSpec, hostvars: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -31,11 +31,15 @@ class NodeSpec(Described):
 
 
 class CellSpec(Described):
-    """A load cell. `host`: where a load cell communicator runs, when Ansible sets it up."""
+    """A load cell. `host`: where a load cell communicator runs, when Ansible sets it up.
+
+    `replay` is a file of weights for trials, and `interval_seconds` how often the cell speaks.
+    """
 
     serial: Serial
     host: Host | None = None
     replay: str | None = None
+    interval_seconds: float | None = Field(default=None, ge=0, le=3600)
 
 
 class WeighbridgeSpec(Described):

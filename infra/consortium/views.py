@@ -52,7 +52,11 @@ def cells_on(spec: ConsortiumSpec, addresses: dict[str, str], host: str) -> list
                     "station": station.name,
                     "server_host": addresses.get(server, server),
                 }
-                found.append(told | ({"replay": cell.replay} if cell.replay else {}))
+                if cell.replay:
+                    told["replay"] = cell.replay
+                if cell.interval_seconds is not None:
+                    told["settings"] = {"interval_seconds": cell.interval_seconds}
+                found.append(told)
     return found
 
 

@@ -11,10 +11,12 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from infra.consortium.changes import leaving, named, without_station  # noqa: E402
 from infra.consortium.checks import parse, read_consortium  # noqa: E402
 from infra.consortium.errors import InvalidConsortium  # noqa: E402
 from infra.consortium.inventory_files import secrets_in_files  # noqa: E402
 from infra.consortium.nodes import NodeView, address_of, node_views  # noqa: E402
+from infra.consortium.single import on_one_host  # noqa: E402
 from infra.consortium.views import (  # noqa: E402
     cells_on,
     firewall_rules,
@@ -46,6 +48,11 @@ def consortium_address(hostvars: Hosts, host: str) -> str:
     return address_of(dict(hostvars[host]), host)
 
 
+def consortium_address_of(host: str, hostvars: Hosts) -> str:
+    """The same with its arguments the other way about, for `map`."""
+    return consortium_address(hostvars, host)
+
+
 def consortium_nodes(document: Any, hostvars: Hosts) -> list[NodeView]:
     """All nodes with addresses, ports and places."""
     return node_views(_parsed(document), _addresses(hostvars))
@@ -60,6 +67,31 @@ def consortium_entities(document: Any, hostvars: Hosts, keys: Mapping[str, Any])
 def consortium_stations(document: Any) -> list[dict[str, Any]]:
     """The stations, each with its customer's name."""
     return stations_of(_parsed(document))
+
+
+def consortium_named(document: Any, kind: str, name: str) -> list[str]:
+    """Why the description has no customer or station of a name; empty when it has."""
+    try:
+        named(_parsed(document), kind, str(name))
+    except InvalidConsortium as error:
+        return error.problems
+    return []
+
+
+def consortium_leaving(document: Any, station: str) -> dict[str, Any]:
+    """Hosts, node and certificates of a station that is to be removed."""
+    return leaving(_parsed(document), str(station))
+
+
+def consortium_on_one(document: Any, host: str) -> Any:
+    """The description with a host wherever it names none."""
+    return on_one_host(_plain(document), host)
+
+
+def consortium_without(document: Any, station: str) -> dict[str, Any]:
+    """The description without a station."""
+    told: dict[str, Any] = without_station(_parsed(document), str(station)).model_dump(mode="json")
+    return told
 
 
 def consortium_cells(document: Any, hostvars: Hosts, host: str) -> list[dict[str, Any]]:
@@ -126,6 +158,11 @@ class FilterModule:
             "consortium_stations": consortium_stations,
             "consortium_firewall": consortium_firewall,
             "consortium_address": consortium_address,
+            "consortium_address_of": consortium_address_of,
+            "consortium_leaving": consortium_leaving,
+            "consortium_named": consortium_named,
+            "consortium_on_one": consortium_on_one,
+            "consortium_without": consortium_without,
             "consortium_cells": consortium_cells,
             "consortium_groups": consortium_groups,
             "inventory_secrets": inventory_secrets,

@@ -27,6 +27,13 @@ WRONG: dict[str, tuple[Change, str]] = {
             "must be 4 at least, or consortium.fault_tolerance less"
         ),
     ),
+    "a host with nodes that is called like the platform's certificate": (
+        lambda d, h: (d["network"][0].update(host="platform"), h.update(platform={})),
+        (
+            "a host with nodes is called platform: by that name the gateways know the platform, "
+            "call the host otherwise"
+        ),
+    ),
     "an address used twice": (
         lambda d, h: h["net-2"].update(ansible_host="10.0.0.1"),
         "the address 10.0.0.1 is used twice: by net-1 and net-2",
