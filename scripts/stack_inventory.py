@@ -3,6 +3,8 @@
 
 Reads the output `inventory` of the stack that is selected, or that STEELYARD_STACK names, by the
 pulumi program. Host keys are written beside the stack's other files, and ssh takes no others.
+STEELYARD_LEAVING names a station that leaves: the description has it then, for
+playbooks/remove-station.yml.
 """
 
 import json
@@ -15,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from infra.stack.inventory import Inventory, for_ansible, known_hosts  # noqa: E402
+from infra.stack.inventory import Inventory, for_ansible, known_hosts, runs_of  # noqa: E402
 
 PLACE = ROOT / ".cache" / "stacks"
 
@@ -40,6 +42,16 @@ def stack_inventory(stack: str | None) -> Inventory:
     return told
 
 
+def described(inventory: Inventory, station: str | None) -> Inventory:
+    """The inventory as the removal of a station wants it. Raises NoInventory."""
+    if station is None:
+        return inventory
+    for run in runs_of(inventory, ""):
+        if run.told.get("station") == station:
+            return run.inventory
+    raise NoInventory(f"steelyard:leaving does not have station {station}")
+
+
 def listed(document: dict[str, Any]) -> dict[str, Any]:
     """The inventory as Ansible asks it of a script."""
     everything = document["all"]
@@ -56,7 +68,7 @@ def main(arguments: list[str]) -> int:
         return 0
     stack = os.environ.get("STEELYARD_STACK")
     try:
-        inventory = stack_inventory(stack)
+        inventory = described(stack_inventory(stack), os.environ.get("STEELYARD_LEAVING"))
     except NoInventory as problem:
         print(problem, file=sys.stderr)
         return 1

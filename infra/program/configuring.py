@@ -17,9 +17,10 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
 from infra.sentences import in_a_sentence
-from infra.stack.inventory import for_ansible, known_hosts
+from infra.stack.inventory import Run, for_ansible, known_hosts, runs_of
 
 ROOT = Path(__file__).resolve().parents[2]
+BACKUP = "playbooks/backup.yml"
 _INPUTS = ("inventory", "application", "playbook")
 # The secrets of the stack's own store are no business of Ansible's.
 _WITHHELD = ("PULUMI_", "AWS_")
@@ -44,14 +45,23 @@ class ConfigurationProvider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Run it."""
         with in_a_sentence(ConfigurationFailed):
-            run_playbook(props)
+            configure(props)
         return CreateResult("site", dict(props))
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Run it again."""
         with in_a_sentence(ConfigurationFailed):
-            run_playbook(_news)
+            configure(_news)
         return UpdateResult(dict(_news))
+
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        """Take a last backup, where backups have a place: machines are deleted after this."""
+        inventory = json.loads(_props["inventory"])
+        if not inventory["vars"].get("backup_repository"):
+            print("no last backup is taken: backup_repository is not set", flush=True)
+            return
+        with in_a_sentence(ConfigurationFailed):
+            run_playbook(Run(BACKUP, inventory), Path(_props["log"]))
 
 
 class Configuration(Resource, module="steelyard", name="Configuration"):
@@ -66,40 +76,41 @@ class Configuration(Resource, module="steelyard", name="Configuration"):
         super().__init__(ConfigurationProvider(), name, props, opts)
 
 
-def run_playbook(props: dict[str, Any]) -> None:
-    """Run the playbook; its lines go to the log and to the update's own output.
+def configure(props: dict[str, Any]) -> None:
+    """Remove the stations that leave, then run the playbook. Raises ConfigurationFailed."""
+    log = Path(props["log"])
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log.write_text("", "utf-8")
+    for one in runs_of(json.loads(props["inventory"]), props["playbook"]):
+        run_playbook(one, log)
+
+
+def run_playbook(run: Run, log: Path) -> None:
+    """Run a playbook; its lines go to the log and to the update's own output.
 
     The inventory lies in a directory of the operator's alone while it runs. Raises
     ConfigurationFailed.
     """
-    log = Path(props["log"])
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix="steelyard-") as scratch:
-        told = json.loads(props["inventory"])
         keys = Path(scratch, "known_hosts")
-        keys.write_text(known_hosts(told), "ascii")
+        keys.write_text(known_hosts(run.inventory), "ascii")
         inventory = Path(scratch, "inventory.json")
-        inventory.write_text(json.dumps(for_ansible(told, str(keys), ROOT)), "utf-8")
-        command = [_ansible_playbook(), "-i", str(inventory), props["playbook"]]
+        inventory.write_text(json.dumps(for_ansible(run.inventory, str(keys), ROOT)), "utf-8")
+        command = [_ansible_playbook(), "-i", str(inventory), run.playbook]
+        command += ["-e", json.dumps(run.told)] if run.told else []
         started = time.monotonic()
         status, telling = _follow(command, log)
     if status != 0:
-        raise ConfigurationFailed(
-            "\n".join(
-                [
-                    f"{props['playbook']} ended with status {status}; its output is in {log}",
-                    *telling,
-                ]
-            )
-        )
-    print(f"{props['playbook']} took {time.monotonic() - started:.0f} s", flush=True)
+        first = f"{run.playbook} ended with status {status}; its output is in {log}"
+        raise ConfigurationFailed("\n".join([first, *telling]))
+    print(f"{run.playbook} took {time.monotonic() - started:.0f} s", flush=True)
 
 
 def _follow(command: list[str], log: Path) -> tuple[int, list[str]]:
     """Exit status, and the first lines that tell of an error."""
     telling: list[str] = []
     with (
-        log.open("w", encoding="utf-8") as output,
+        log.open("a", encoding="utf-8") as output,
         subprocess.Popen(  # noqa: S603 - our own arguments
             command,
             cwd=ROOT,

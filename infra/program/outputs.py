@@ -6,7 +6,7 @@ import pulumi
 
 from infra.consortium.exposure import EXPOSED
 from infra.program.consortium import Consortium
-from infra.stack.inventory import Inventory
+from infra.stack.inventory import REMOVE_STATION, Inventory
 from infra.stack.layout import Layout
 
 # Role platform makes it there, for root, once.
@@ -43,6 +43,11 @@ def next_steps(layout: Layout, machine: str) -> list[str]:
     inventory = "scripts/stack_inventory.py"
     steps = []
     if not layout.config.configure:
+        steps += [
+            f"STEELYARD_LEAVING='{one}' ansible-playbook -i {inventory} {REMOVE_STATION} "
+            f"-e station='{one}'"
+            for one in sorted(layout.leaving.stations)
+        ]
         steps.append(f"ansible-playbook -i {inventory} playbooks/site.yml")
     steps += [
         (

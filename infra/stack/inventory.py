@@ -1,14 +1,20 @@
 """The stack's inventory: what Ansible reads, with host keys and without secrets."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
+from infra.consortium.changes import without_station
+from infra.consortium.checks import parse
 from infra.stack.layout import Layout
 
+# Stations that leave, and the description that still has them, as their removal wants it.
+LEAVING = "steelyard_leaving"
+REMOVE_STATION = "playbooks/remove-station.yml"
 BUNDLES = ("steelyard_server_bundle", "steelyard_station_bundle")
 
 
@@ -78,7 +84,10 @@ def inventory_of(
     if layout.leaving.validators:
         told["quorum_drop_others"] = True
     if layout.leaving.stations:
-        told["platform_removed_stations"] = sorted(layout.leaving.stations)
+        told[LEAVING] = {
+            "consortium": layout.spec.model_dump(mode="json"),
+            "stations": sorted(layout.leaving.stations),
+        }
     return {"hosts": dict(sorted(hosts.items())), "vars": told}
 
 
@@ -102,6 +111,35 @@ def known_hosts(inventory: Inventory) -> str:
         f"{one['ansible_host']} {one['steelyard_host_key']}\n"
         for _, one in sorted(inventory["hosts"].items())
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A playbook with the inventory that it is run on, and variables that it is told beside."""
+
+    playbook: str
+    inventory: Inventory
+    told: dict[str, str] = field(default_factory=dict)
+
+
+def runs_of(inventory: Inventory, playbook: str) -> list[Run]:
+    """What is run for an inventory: stations that leave are removed first, one after another.
+
+    Each removal has a description with the station and without those that went before it.
+    """
+    leaving = inventory["vars"].get(LEAVING)
+    runs: list[Run] = []
+    if leaving is not None:
+        spec = parse(leaving["consortium"])
+        for station in leaving["stations"]:
+            described = {"consortium": spec.model_dump(mode="json")}
+            own: Inventory = {
+                "hosts": inventory["hosts"],
+                "vars": {**inventory["vars"], **described},
+            }
+            runs.append(Run(REMOVE_STATION, own, {"station": station}))
+            spec = without_station(spec, station)
+    return [*runs, Run(playbook, inventory)]
 
 
 def for_ansible(inventory: Inventory, known_hosts_file: str, root: Path) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def test_who_leaves_is_out_of_the_description_and_still_in_the_inventory():
     assert "customer-2" in outputs["inventory"]["hosts"]
     assert "customer-2" not in [one["name"] for one in told["consortium"]["customers"]]
     assert told["quorum_drop_others"] is True
-    assert told["platform_removed_stations"] == ["station-2-1"]
+    assert told["steelyard_leaving"]["stations"] == ["station-2-1"]
     assert outputs["next_steps"][-1].startswith("take customer-2 out of steelyard:consortium")
 
 
@@ -121,5 +121,8 @@ def test_a_leaving_station_takes_no_vote_away():
     _, outputs = tried(stack(2, leaving=["station-2-1"]))
     told = outputs["inventory"]["vars"]
     assert "quorum_drop_others" not in told
-    assert told["platform_removed_stations"] == ["station-2-1"]
+    assert told["steelyard_leaving"]["stations"] == ["station-2-1"]
+    assert outputs["next_steps"][0].endswith(
+        "playbooks/remove-station.yml -e station='station-2-1'"
+    )
     assert told["consortium"]["customers"][1]["stations"] == []

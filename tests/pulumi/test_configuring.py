@@ -95,3 +95,19 @@ def test_it_is_run_again_when_something_has_changed(props, name):
     provider = ConfigurationProvider()
     assert provider.diff("site", props, {**props, "log": "/elsewhere"}).changes is False
     assert provider.diff("site", props, {**props, name: "other"}).changes is True
+
+
+def test_a_last_backup_is_taken_before_machines_go(props, tmp_path, monkeypatch, capsys):
+    """Where backups have a place; its failure stops the end."""
+    provider = ConfigurationProvider()
+    monkeypatch.setattr("infra.program.configuring.BACKUP", props["playbook"])
+    provider.delete("site", props)
+    assert capsys.readouterr().out == "no last backup is taken: backup_repository is not set\n"
+    inventory = json.loads(props["inventory"])
+    inventory["vars"]["backup_repository"] = "/backups"
+    (tmp_path / "logs").mkdir()
+    provider.delete("site", {**props, "inventory": json.dumps(inventory)})
+    assert "TASK [Tell what is known]" in capsys.readouterr().out
+    inventory["vars"]["broken"] = True
+    with pytest.raises(ConfigurationFailed, match="ended with status 2"):
+        provider.delete("site", {**props, "inventory": json.dumps(inventory)})

@@ -9,7 +9,7 @@ import pytest
 from stacks import KEY, stack, tried
 
 from infra.consortium.inventory_files import secrets_in_files
-from infra.stack.inventory import for_ansible, known_hosts
+from infra.stack.inventory import for_ansible, known_hosts, runs_of
 
 GOLDEN = Path(__file__).parent / "golden"
 ANSIBLE_INVENTORY = Path(sys.executable).parent / "ansible-inventory"
@@ -64,3 +64,23 @@ def test_operators_come_through_the_gate():
     assert told.count("StrictHostKeyChecking=yes") == 2
     assert "ProxyCommand" not in hosts["gate"]["ansible_ssh_common_args"]
     assert hosts["gate"]["base_ssh_tcp_forwarding"] == "local"
+
+
+def test_stations_that_leave_are_removed_while_the_description_has_them():
+    """One after another, each without those before it; then the rest is set up."""
+    _, outputs = tried(stack(5, leaving=["customer-2", "station-4-1"]))
+    runs = runs_of(outputs["inventory"], "site.yml")
+    assert [(one.playbook.split("/")[-1], one.told) for one in runs] == [
+        ("remove-station.yml", {"station": "station-2-1"}),
+        ("remove-station.yml", {"station": "station-4-1"}),
+        ("site.yml", {}),
+    ]
+
+    def stations(run):
+        customers = run.inventory["vars"]["consortium"]["customers"]
+        return [station["name"] for one in customers for station in one["stations"]]
+
+    everyone = [f"station-{number}-1" for number in range(1, 6)]
+    assert stations(runs[0]) == everyone
+    assert stations(runs[1]) == [one for one in everyone if one != "station-2-1"]
+    assert stations(runs[2]) == ["station-1-1", "station-3-1", "station-5-1"]
