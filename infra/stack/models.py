@@ -132,7 +132,10 @@ class AwsConfig(Described):
     )
     database: Literal["rds", "host"] = Field(
         default="host",
-        description="PostgreSQL as a service (rds), or on the platform's own machine (host).",
+        description=(
+            "PostgreSQL as a service (rds; only without `configure` yet), or on the platform's own "
+            "machine (host)."
+        ),
     )
     database_class: Annotated[str, StringConstraints(pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$")] = (
         Field(default="db.t4g.medium", description="The class of the database's instances.")

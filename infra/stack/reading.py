@@ -52,6 +52,11 @@ def parse_stack(document: Any) -> StackConfig:
     problems = []
     if config.target == "aws" and config.aws is None:
         problems.append(f"{NAMESPACE}:aws is missing: target aws needs it")
+    if config.configure and config.aws is not None and config.aws.database == "rds":
+        problems.append(
+            f"{NAMESPACE}:aws.database is rds, which playbooks/platform.yml cannot use yet: take "
+            f"host, or set {NAMESPACE}:configure to false and set the platform up by hand"
+        )
     if config.configure and config.application is None:
         problems.append(
             f"{NAMESPACE}:application is missing: it is what playbooks/site.yml installs; or set "

@@ -161,6 +161,11 @@ WRONG: dict[str, tuple[str, Change, str]] = {
             "steelyard:configure to false"
         ),
     ),
+    "a database that the playbooks cannot use": (
+        "aws",
+        lambda d: d.update(configure=True, application={"server_bundle": "x"}),
+        "steelyard:aws.database is rds, which playbooks/platform.yml cannot use yet: take host",
+    ),
     "a secret in plain text": (
         "local",
         lambda d: d.update(variables={"backup_password": "hunter2"}),

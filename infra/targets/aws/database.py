@@ -82,7 +82,7 @@ class Database(pulumi.ComponentResource):
         )
         self.secret_arn = self.instance.master_user_secrets.apply(_first_arn)
         self.url = pulumi.Output.format(
-            "postgresql://{0}@{1}:{2}/{0}?sslmode=verify-full", NAME, self.instance.address, PORT
+            "postgresql://{0}@{1}:{2}/{0}?ssl=verify-full", NAME, self.instance.address, PORT
         )
         self.register_outputs({"url": self.url})
 
