@@ -84,9 +84,12 @@ class MachineGroup:
             raise
 
     def start(self, name: str, *, online: bool = True) -> None:
-        """Boot a machine that was stopped or killed."""
+        """Boot a machine that was stopped or killed, or that went with the computer's own end."""
         record = self._machine(name)
+        if self._record is None:
+            return
         if record.nspawn is None or not processes.alive(record.nspawn):
+            network.restore_wire(self._wire(self._record))
             self._boot(MachineSpec(name, online=online), record)
 
     def stop(self, name: str) -> None:

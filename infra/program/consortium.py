@@ -53,7 +53,8 @@ class Consortium(pulumi.ComponentResource):
                     "playbook": PLAYBOOK,
                     "log": str(args.log),
                 },
-                pulumi.ResourceOptions(parent=self, depends_on=made),
+                # Protected as machines are: `pulumi destroy` deletes what it may before it refuses.
+                pulumi.ResourceOptions(parent=self, depends_on=made, protect=layout.config.protect),
             )
             made = [self.configuration]
         # Last: who left is on record only when the playbook has voted him out.
@@ -61,7 +62,9 @@ class Consortium(pulumi.ComponentResource):
             "members",
             members_of(layout.spec, layout.leaving),
             protect=layout.config.protect,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=made),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=made, protect=layout.config.protect
+            ),
         )
         self.register_outputs({"inventory": self.inventory})
 

@@ -88,6 +88,7 @@ def test_no_machine_may_do_everything(engine):
             assert not any("*" in action for action in statement["Action"]), one.name
             assert "*" not in statement["Resource"], one.name
     policies = {one.name: one.inputs["policy"] for one in engine.of(":RolePolicy")}
+    assert "gate" not in policies
     assert "customer-1/*" in policies["customer-1"]
     assert "platform/*" not in policies["customer-1"]
     assert [name for name, text in policies.items() if "GetSecretValue" in text] == ["platform"]

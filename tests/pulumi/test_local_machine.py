@@ -3,7 +3,9 @@
 import pytest
 
 from infra.machines.group import MachineGroup
+from infra.machines.network import remove_wire
 from infra.machines.programs import run, why_not_here
+from infra.machines.state import read_group
 from infra.targets.local.machines import MachineProvider
 
 here = pytest.mark.skipif(why_not_here() is not None, reason=f"no machines: {why_not_here()}")
@@ -24,6 +26,8 @@ def test_a_machine_lives_as_its_resource_does(tmp_path):
         assert provider.read(made.id, state).outs["running"] is True
         assert provider.diff(made.id, state, props).changes is False
         MachineGroup(directory).kill("one")
+        # A restart of the computer takes the bridge as well.
+        remove_wire(read_group(directory).bridge)
         cut = {**state, **provider.read(made.id, state).outs}
         assert cut["running"] is False
         assert provider.diff(made.id, cut, props).changes is True

@@ -28,7 +28,7 @@ class HostArgs:
     subnet_ids: Sequence[pulumi.Input[str]]
     group_ids: Sequence[pulumi.Input[str]]
     key_name: pulumi.Input[str]
-    profile: pulumi.Input[str]
+    profile: pulumi.Input[str] | None
     key_arn: pulumi.Input[str]
     public: bool
     protect: bool

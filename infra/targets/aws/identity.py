@@ -51,12 +51,11 @@ def permissions(machine: str, told: dict[str, Any]) -> str:
     """The document: each statement names its resources, and a machine its own prefix only."""
     buckets = told["buckets"]
     statements = [statement(("kms:Decrypt", "kms:GenerateDataKey"), [told["key"]])]
-    if buckets:
-        statements.append(
-            statement("s3:ListBucket", buckets)
-            | {"Condition": {"StringLike": {"s3:prefix": [f"{machine}/*"]}}}
-        )
-        statements.append(statement(_TO_OBJECTS, [f"{one}/{machine}/*" for one in buckets]))
+    statements.append(
+        statement("s3:ListBucket", buckets)
+        | {"Condition": {"StringLike": {"s3:prefix": [f"{machine}/*"]}}}
+    )
+    statements.append(statement(_TO_OBJECTS, [f"{one}/{machine}/*" for one in buckets]))
     if told.get("escrow"):
         statements.append(statement("secretsmanager:PutSecretValue", [told["escrow"]]))
     if told.get("database"):

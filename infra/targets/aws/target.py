@@ -125,6 +125,30 @@ class _Building:
         return Database(self._name, args, self._own)
 
     def _host(self, plan: MachinePlan) -> Host:
+        public = plan.public or plan.name == GATE
+        subnets = self._network.public if public else self._network.private
+        return Host(
+            plan.name,
+            HostArgs(
+                machine=plan.name,
+                size=plan.size,
+                image=self._config.image,
+                region=self._config.region,
+                subnet_ids=[one.id for one in subnets],
+                group_ids=[self._firewall.groups[one].id for one in groups_of(plan)],
+                key_name=self._pair.key_name,
+                profile=self._profile(plan),
+                key_arn=self._keys.key.arn,
+                public=public,
+                protect=plan.protected,
+            ),
+            self._own,
+        )
+
+    def _profile(self, plan: MachinePlan) -> pulumi.Output[str] | None:
+        """What the machine may ask of the provider; the gate keeps nothing, and may nothing."""
+        if plan.name == GATE:
+            return None
         database = self._database if plan.public else None
         escrow = self._keys.escrow.get(plan.name)
         identity = Identity(
@@ -138,25 +162,7 @@ class _Building:
             ),
             self._own,
         )
-        public = plan.public or plan.name == GATE
-        subnets = self._network.public if public else self._network.private
-        return Host(
-            plan.name,
-            HostArgs(
-                machine=plan.name,
-                size=plan.size,
-                image=self._config.image,
-                region=self._config.region,
-                subnet_ids=[one.id for one in subnets],
-                group_ids=[self._firewall.groups[one].id for one in groups_of(plan)],
-                key_name=self._pair.key_name,
-                profile=identity.profile.name,
-                key_arn=self._keys.key.arn,
-                public=public,
-                protect=plan.protected,
-            ),
-            self._own,
-        )
+        return identity.profile.name
 
     def _watch(self, hosts: dict[str, Host]) -> None:
         Monitoring(
