@@ -62,6 +62,7 @@ bench-ledger: $(VENV)/.dev ## Measure the ledger on real engines beside a naive 
 docs: $(VENV)/.dev ## Write docs/reference from the code
 	$(BIN)/python scripts/reference.py
 	$(BIN)/python scripts/role_readmes.py
+	$(BIN)/python scripts/stack_reference.py
 
 contract: ## Compile the contract and write the artefact that is committed
 	@scripts/system-packages lint

@@ -24,7 +24,7 @@ SCENARIOS = ROOT / "molecule"
 LOGS = ROOT / ".cache" / "appliance"
 ENGINES = ("STEELYARD_GETH", "STEELYARD_TESSERA")
 # These are about running engines and nothing else.
-NEED_ENGINES = ("consortium", "day2", "restore", "upgrade")
+NEED_ENGINES = ("consortium", "day2", "restore", "single", "upgrade")
 _COUNTS = re.compile(r"(\d+) (passed|failed|skipped|error)")
 
 

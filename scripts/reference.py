@@ -1,20 +1,22 @@
-"""Writes docs/reference from the code, and the schema of the configuration in Pulumi.yaml.
+"""Writes docs/reference from the code: settings, commands, routes, problem types, ports,
+playbooks and the description of a consortium.
 
-`python scripts/reference.py` writes the files; `--check` compares them and exits with 1 on a
+`python scripts/reference.py` writes the pages; `--check` compares them and exits with 1 on a
 difference. tests/docs runs the same comparison.
 """
 
 import importlib
 import pkgutil
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from inspect import cleandoc
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast, get_args
 
 import click
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -225,6 +227,8 @@ def problems_page() -> Iterator[str]:
 
 def ports_page() -> Iterator[str]:
     """Who may speak to what: the table that firewalls and scans are made of."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))  # infra/ is no installed package
     from infra.consortium.exposure import EVERY_KIND, EXPOSED, INTERNAL
 
     yield from ("# Ports", "", NOTE, "")
@@ -246,152 +250,102 @@ def ports_page() -> Iterator[str]:
     yield from table(("what", "where", "for", "kept in by"), inside)
 
 
-STACK_TABLES = {
-    "sizes": "SizesConfig",
-    "outside.NAME": "OutsideHost",
-    "application": "ApplicationConfig",
-    "backups": "BackupsConfig",
-    "local": "LocalConfig",
-    "aws": "AwsConfig",
-    "aws.network": "AwsNetworkConfig",
+# What the playbooks ask of an inventory beside `consortium` and the roles' own variables.
+INVENTORY_VARIABLES = {
+    "steelyard_ssh_sources": "Operators' addresses and networks, who may come by ssh. Required.",
+    "steelyard_address": "Address by which other members reach a host; ansible_host without it.",
+    "steelyard_server_bundle": "The bundle for nodes' hosts and the platform, a file.",
+    "steelyard_station_bundle": "The bundle for SmartBoxes and load cell communicators, a file.",
+    "steelyard_mirror_url": "A web server's directory that has the bundles, in place of files.",
+    "steelyard_server_file": "The server bundle's name there.",
+    "steelyard_server_checksum": "Its SHA-256.",
+    "steelyard_station_file": "The station bundle's name there.",
+    "steelyard_station_checksum": "Its SHA-256.",
+    "smartbox_cell_networks": "Networks of a SmartBox's load cells that no inventory lists.",
+}
+PLAYBOOK_ARGUMENTS = {
+    "customer": "add-customer: the customer's name.",
+    "station": "add-station, remove-station: the station's name.",
+    "smartbox_is_lost": "remove-station: ask nothing of a SmartBox that is gone.",
+    "drain_seconds": "remove-station: how long the SmartBox may take to send what waits; 600.",
+    "host": "restore: the host. single: which host carries the platform.",
+    "set": "restore: one set instead of all of the host's.",
+    "snapshot": "restore: another backup than the latest, by its id.",
+    "force": "restore: put aside what lives there.",
+    "rotate": "rotate-keys: vault, tokens or certificates.",
 }
 
 
-def stack_page() -> Iterator[str]:
-    """Every key of a Pulumi stack's configuration."""
-    from infra.stack import models
-    from infra.stack.reading import NAMESPACE
-    from infra.stack.sizes import SIZES
-
-    yield from ("# A stack's configuration", "", NOTE, "")
-    yield "`pulumi config set --path` writes them, or an editor into `Pulumi.STACK.yaml`, under the"
-    yield f"names `{NAMESPACE}:KEY`. What is not known is refused. How a stack is made:"
-    yield from ("[how-to/pulumi.md](../how-to/pulumi.md).", "")
-    yield from table(("key", "default", "meaning"), _stack_rows(models.StackConfig, ""))
-    for place, name in STACK_TABLES.items():
-        model = getattr(models, name)
-        yield from ("", f"## {place}", "", first_paragraph(model.__doc__), "")
-        yield from table(("key", "default", "meaning"), _stack_rows(model, f"{place}."))
-    yield from ("", "## Sizes of machines", "")
-    yield "Disks are in GiB, memory too; a node is GoQuorum with its Tessera."
+def playbooks_page() -> Iterator[str]:
+    """Each playbook with what stands at its head, and what they are told."""
+    yield from ("# Playbooks", "", NOTE, "")
+    yield "[How to deploy a consortium](../how-to/deploy.md) says when to run which. The variable"
+    yield "`consortium` is told in [consortium.md](consortium.md), the roles' variables in"
+    yield from ("[roles.md](roles.md).", "")
+    rows = []
+    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+        head = path.read_text("utf-8").removeprefix("---\n").partition("\n- ")[0]
+        lines = [line.removeprefix("#").strip() for line in head.splitlines()]
+        rows.append((f"[{path.name}](../../playbooks/{path.name})", " ".join(lines).strip()))
+    yield from table(("playbook", "what it does"), rows)
+    yield from ("", "## The inventory's variables", "")
+    variables = [(f"`{name}`", meaning) for name, meaning in INVENTORY_VARIABLES.items()]
+    yield from table(("variable", "meaning"), variables)
     yield ""
-    rows = [
-        (
-            *(f"`{name}`", str(one.processors), str(one.memory_gib), str(one.disk_gib)),
-            *(str(one.nodes), one.instance_type),
+    yield "Hosts in the group `steelyard_monitoring` collect everybody's figures."
+    yield from ("", "## What is said with -e", "")
+    arguments = [(f"`{name}`", meaning) for name, meaning in PLAYBOOK_ARGUMENTS.items()]
+    yield from table(("argument", "meaning"), arguments)
+
+
+def consortium_page() -> Iterator[str]:
+    """The variable `consortium`, from its models."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))  # infra/ is no installed package
+    from infra.consortium import models
+
+    yield from ("# The description of a consortium", "", NOTE, "")
+    yield "The variable `consortium` of an inventory; what is not in these tables is refused."
+    described = [one for one in vars(models).values() if _is_described(one, models.Described)]
+    for one in reversed(described):
+        yield from ("", f"## {one.__name__.removesuffix('Spec')}", "")
+        yield from (cleandoc(one.__doc__ or ""), "")
+        rows = [
+            (f"`{name}`", _kind(field), _default(field)) for name, field in one.model_fields.items()
+        ]
+        yield from table(("field", "what", "default"), rows)
+
+
+def _is_described(one: Any, base: type) -> bool:
+    return isinstance(one, type) and issubclass(one, base) and one is not base
+
+
+def _kind(field: FieldInfo) -> str:
+    limits = [
+        f"{word} {getattr(one, key)}"
+        for one in field.metadata
+        for key, word in (
+            *(("ge", "at least"), ("gt", "more than"), ("le", "at most")),
+            *(("min_length", "length at least"), ("max_length", "length at most")),
+            ("pattern", "matching"),
         )
-        for name, one in SIZES.items()
+        if getattr(one, key, None) is not None
     ]
-    yield from table(("size", "processors", "memory", "disk", "nodes at most", "aws"), rows)
+    kind = str(field.annotation if not isinstance(field.annotation, type) else "")
+    name = kind or getattr(field.annotation, "__name__", "")
+    for long in ("infra.consortium.models.", "typing."):
+        name = name.replace(long, "")
+    name = re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", name)
+    return "; ".join([f"`{name}`", *(f"`{one}`" for one in limits)])
 
 
-def _stack_rows(model: type[BaseModel], place: str) -> Iterator[tuple[str, str, str]]:
-    for name, field in model.model_fields.items():
-        default, meaning = _default_and_meaning(field)
-        if isinstance(field.default, BaseModel):
-            default = "see below"
-        yield f"`{place}{name}`", default.replace("`[]`", "none").replace("`{}`", "none"), meaning
-
-
-COST_FOREWORD = """\
-A station is the bench's: {day} tickets a day from two weighbridges. A ticket is at its station's
-node and at its customer's, both on the customer's machine: {party:,} bytes in each GoQuorum,
-{station} and {customer} in the Tesseras (measured: bench/README.md), and {stranger} at every other
-node. Disks count with {factor:g} times that, as running databases hold more (an assumption).
-"""
-COST_PRICES = """
-Nothing in this table but the bytes was measured.
-
-## Prices
-
-**Assumptions of {date}**: list prices in {place}, in US dollars, without discounts, written down
-from memory and not looked up. Traffic, snapshots of the database and support are not in it. Check
-them before anything is decided by them.
-"""
-COST_LIMITS = """
-## What is full first, and what is changed then
-
-- **Memory of customers' machines.** Each station has a node of its own, which takes about 1 GiB.
-  Above {nodes} nodes, `host` in the description puts stations on several machines. A node that
-  serves several stations (multi-tenancy of the engines) is not built.
-- **Validators.** Every customer's admin node votes: {validators} at the largest size. A block takes
-  messages in the square of that number, and nothing above five nodes was measured. Expect this
-  to be the first limit beyond some dozens of customers: make several networks then, each with a
-  stack of its own, which share nothing but the operator.
-- **The platform.** {tickets:,} tickets a day are {second:.0f} a second on average. One network took
-  1,509 a second in batches and 62 one by one on two busy cores, nodes included (bench/README.md);
-  it holds as long as SmartBoxes send batches when many wait.
-- **Disks** come last: see the row above. A larger disk is a change of size, and no move.
-- **The engine.** GoQuorum and Tessera are archived. A maintained engine, or one that the provider
-  manages, is another implementation behind the ledger's seam
-  ([decisions/engines-archived.md](../decisions/engines-archived.md)).
-"""
-
-
-def cost_page() -> Iterator[str]:
-    """What the cloud costs, at three sizes."""
-    from infra.stack import cost
-    from infra.stack.sizes import SIZES
-
-    yield from ("# What the cloud costs, and what is full first", "", NOTE, "")
-    yield COST_FOREWORD.format(
-        day=cost.TICKETS_A_STATION_DAY,
-        party=cost.PARTY_BYTES,
-        **cost.TESSERA_BYTES,
-        stranger=cost.STRANGER_BYTES,
-        factor=cost.UNCOMPACTED,
-    )
-    head = ("", *(f"{one.customers} customers, {one.stations:,} stations" for one in cost.SCALES))
-    yield from table(head, _cost_rows(cost.SCALES))
-    yield COST_PRICES.format(date=cost.PRICES_DATE, place=cost.PRICES_PLACE)
-    prices = [(name, f"{price:.4f}", "hour") for name, price in cost.HOURLY.items()]
-    prices += [(name, f"{price:.3f}", "month") for name, price in cost.MONTHLY.items()]
-    yield from table(("what", "dollars", "each"), prices)
-    large = cost.SCALES[-1]
-    yield COST_LIMITS.rstrip().format(
-        nodes=SIZES["xlarge"].nodes,
-        validators=large.validators,
-        tickets=large.tickets_a_day,
-        second=large.tickets_a_day / 86_400,
-    )
-
-
-def _cost_rows(scales: Sequence[Any]) -> Iterator[tuple[str, ...]]:
-    def row(name: str, told: Callable[[Any], str]) -> tuple[str, ...]:
-        return (name, *(told(one) for one in scales))
-
-    yield row(
-        "machines",
-        lambda one: ", ".join(f"{count} {size}" for size, count in one.machines.items() if count),
-    )
-    yield row("validators", lambda one: f"{one.validators}")
-    yield row("tickets a day", lambda one: f"{one.tickets_a_day:,}")
-    yield row(
-        "a customer's machine grows a year, GiB", lambda one: f"{one.customer_gib_a_year:.1f}"
-    )
-    yield row("all of them, GiB", lambda one: f"{one.gib_a_year:,.0f}")
-    yield row("its disk lasts, years", lambda one: f"{one.years:.1f}")
-    yield row("dollars a month", lambda one: f"{round(one.monthly_dollars, -1):,.0f}")
-
-
-def project_text() -> str:
-    """Pulumi.yaml, with the schema of the configuration."""
-    from infra.stack.schema import project_config
-
-    project = {
-        "name": "steelyard",
-        "description": "A consortium for weighing tickets, with its platform.",
-        "main": "infra/",
-        "runtime": {"name": "python", "options": {"virtualenv": ".venv"}},
-        "config": project_config(),
-    }
-    note = "# Written by scripts/reference.py (make docs) from infra/stack/models.py; do not edit."
-    return f"---\n{note}\n" + yaml.safe_dump(project, sort_keys=False, width=110)
+def _default(field: FieldInfo) -> str:
+    return "required" if field.is_required() else f"`{field.default!r}`"
 
 
 PAGES_MADE = {
-    "stack.md": stack_page,
-    "cost.md": cost_page,
+    "playbooks.md": playbooks_page,
+    "consortium.md": consortium_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
     "routes.md": routes_page,
@@ -400,21 +354,18 @@ PAGES_MADE = {
 }
 
 
-def made() -> dict[Path, str]:
-    """Every file as it must be."""
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))  # infra/ is no installed package
+def made() -> dict[str, str]:
+    """Every page as it must be."""
     modules()
-    pages = {PAGES / name: "\n".join(page()) + "\n" for name, page in PAGES_MADE.items()}
-    return pages | {ROOT / "Pulumi.yaml": project_text()}
+    return {name: "\n".join(page()) + "\n" for name, page in PAGES_MADE.items()}
 
 
 def differing() -> list[str]:
-    """The files that are not as they must be."""
+    """The pages that are not as they must be."""
     return [
-        str(path.relative_to(ROOT))
-        for path, text in made().items()
-        if not path.exists() or path.read_text("utf-8") != text
+        name
+        for name, text in made().items()
+        if not (PAGES / name).exists() or (PAGES / name).read_text("utf-8") != text
     ]
 
 
@@ -423,11 +374,11 @@ def main(arguments: Sequence[str]) -> int:
     if "--check" in arguments:
         wrong = differing()
         for name in wrong:
-            print(f"{name} is not up to date: run `make docs`", file=sys.stderr)
+            print(f"docs/reference/{name} is not up to date: run `make docs`", file=sys.stderr)
         return 1 if wrong else 0
     PAGES.mkdir(parents=True, exist_ok=True)
-    for path, text in made().items():
-        path.write_text(text, "utf-8")
+    for name, text in made().items():
+        (PAGES / name).write_text(text, "utf-8")
     return 0
 
 

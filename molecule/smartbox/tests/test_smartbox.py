@@ -77,7 +77,8 @@ def test_a_terminal_with_tickets_keeps_its_serial(box, terminal, status):
     done = run_play(play, "-e", f"terminal={terminal}")
     assert done.returncode == status, done.stdout
     if status:
-        assert "cannot become terminal T-2 of north" in " ".join(done.stdout.split())
+        told = " ".join(done.stdout.split())
+        assert "cannot become terminal T-2 of north" in told, done.stdout
 
 
 def test_a_killed_smartbox_loses_nothing(box):
