@@ -1,5 +1,7 @@
 """What a configuration makes: machines, and the consortium on them."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +18,9 @@ from infra.stack.models import Size, StackConfig
 from infra.stack.networks import network_problems
 from infra.stack.sizes import SIZES
 
-_MACHINE_NAME_LENGTH = 40
+# infra.machines takes the same.
+_MACHINE_NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?", re.ASCII)
+_NAME_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +97,7 @@ def _consortium_problems(config: StackConfig, document: Any, spec: ConsortiumSpe
 
 def _told(problems: list[str]) -> list[str]:
     """As the stack's configuration names things."""
-    return [
-        f"steelyard:{one}" if one.startswith("consortium.") else one
-        for one in (
-            problem.replace("consortium.fault", "steelyard:consortium.fault")
-            for problem in problems
-        )
-    ]
+    return [re.sub(r"(?<![\w.:])consortium\.", "steelyard:consortium.", one) for one in problems]
 
 
 def _hosts(spec: ConsortiumSpec) -> list[str]:
@@ -155,24 +153,27 @@ def _machine_problems(config: StackConfig, machines: tuple[MachinePlan, ...]) ->
         if name not in customers
     ]
     for plan in machines:
-        plain = plan.name.replace("-", "")
-        if not (plain.isascii() and plain.isalnum() and plain.islower()) or len(plan.name) > 40:
+        if len(plan.name) > _NAME_LENGTH or not _MACHINE_NAME.fullmatch(plan.name):
             problems.append(
                 f"machine {plan.name}: a name has lower case letters, digits and hyphens, "
-                f"{_MACHINE_NAME_LENGTH} at most"
+                f"{_NAME_LENGTH} at most"
             )
-        if config.target != "aws":
-            continue
-        if len(plan.nodes) > SIZES[plan.size].nodes:
-            enough = [name for name, size in SIZES.items() if size.nodes >= len(plan.nodes)]
-            problems.append(
-                f"machine {plan.name} has {len(plan.nodes)} nodes and size {plan.size} has room "
-                f"for {SIZES[plan.size].nodes}: "
-                + (f"choose {enough[0]}" if enough else "spread them over several hosts")
-            )
-        if set(plan.kinds) & {"smartbox", "loadcell"}:
-            problems.append(
-                f"{plan.name} is a station's own device, which target aws does not make: name it "
-                "in steelyard:outside with its address"
-            )
+        if config.target == "aws":
+            problems += _cloud_problems(plan)
     return problems
+
+
+def _cloud_problems(plan: MachinePlan) -> Iterator[str]:
+    room = SIZES[plan.size].nodes
+    if len(plan.nodes) > room:
+        enough = [name for name, size in SIZES.items() if size.nodes >= len(plan.nodes)]
+        way_out = f"choose {enough[0]}" if enough else "spread them over several hosts"
+        yield (
+            f"machine {plan.name} has {len(plan.nodes)} nodes and size {plan.size} has room for "
+            f"{room}: {way_out}"
+        )
+    if set(plan.kinds) & {"smartbox", "loadcell"}:
+        yield (
+            f"{plan.name} is a station's own device, which target aws does not make: name it in "
+            "steelyard:outside with its address"
+        )
