@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 PIP_INSTALL_LOCK := $(PIP_INSTALL) --require-hashes --no-deps
 EXTRAS := platform node smartbox loadcell sandbox infra demo dev
 
-.PHONY: help demo test test-engine test-appliance lint format bench-contract bench-ledger docs lock contract clean
+.PHONY: help demo test test-engine test-appliance test-pulumi lint format bench-contract bench-ledger docs lock contract clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s $$'\t'
@@ -33,6 +33,10 @@ test-engine: $(VENV)/.dev ## Run the tests that need real engines, the ledger's 
 test-appliance: $(VENV)/.dev ## Run the roles' and the whole appliance's scenarios on machines made here (SCENARIOS="base quorum" to choose)
 	@scripts/system-packages appliance
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/appliance.py $(SCENARIOS)
+
+test-pulumi: $(VENV)/.dev ## Run the Pulumi program's tests; where pulumi is on the PATH, a stack's whole life on this machine
+	@scripts/system-packages appliance
+	$(BIN)/pytest tests/pulumi $(ARGS)
 
 lint: $(VENV)/.dev ## Run the linters, the type checker, and rebuild and compare the contract
 	@scripts/system-packages lint
@@ -58,6 +62,7 @@ bench-ledger: $(VENV)/.dev ## Measure the ledger on real engines beside a naive 
 docs: $(VENV)/.dev ## Write docs/reference from the code
 	$(BIN)/python scripts/reference.py
 	$(BIN)/python scripts/role_readmes.py
+	$(BIN)/python scripts/stack_reference.py
 
 contract: ## Compile the contract and write the artefact that is committed
 	@scripts/system-packages lint

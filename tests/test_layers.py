@@ -1,6 +1,7 @@
 """The rooms import each other as docs/architecture.md says, and in no other way."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,22 @@ ALLOWED: dict[str, set[str]] = {
 }
 EVERYTHING = {"demo"}
 
+INFRA = Path(__file__).parent.parent / "infra"
+# What stands in the checkout only: rooms of infra/, and what of the application they may use.
+INFRA_ALLOWED: dict[str, set[str]] = {
+    "consortium": set(),
+    "firewall": set(),
+    "machines": {"steelyard.network"},
+    "sentences": set(),
+    "stack": {"consortium"},
+    "targets": {"stack", "consortium", "machines", "sentences", "steelyard.network"},
+    "program": {"stack", "consortium", "targets", "sentences"},
+    "policy": {"consortium"},
+    "__main__": {"program"},
+}
+# Pulumi's SDK: everything else must be usable, and tried, without it.
+KNOW_PULUMI = {"targets", "program", "policy", "__main__"}
+
 
 def rooms() -> list[str]:
     """Every room and every single file beside the rooms."""
@@ -92,3 +109,48 @@ def test_room_imports_only_what_the_architecture_allows(room: str) -> None:
 def test_the_table_is_complete() -> None:
     """Every room that exists has its line, so that a new one cannot slip by."""
     assert set(rooms()) <= set(ALLOWED) | EVERYTHING
+
+
+def infra_rooms() -> list[str]:
+    """Every room of infra/ and every single file beside them."""
+    names = {path.stem for path in INFRA.glob("*.py")} - {"__init__"}
+    return sorted(names | {path.parent.name for path in INFRA.glob("[a-z]*/*.py")})
+
+
+def infra_imports(source: Path) -> Iterator[tuple[int, str]]:
+    """What a file of infra/ imports: rooms of infra/, rooms of the application, and Pulumi."""
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        modules: list[str] = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module or ""]
+        for module in modules:
+            parts = module.split(".")
+            if parts[0] == "infra":
+                yield node.lineno, parts[1]
+            elif parts[0] == "steelyard":
+                yield node.lineno, ".".join(parts[:2])
+            elif parts[0] in {"pulumi", "pulumi_aws", "pulumi_policy"}:
+                yield node.lineno, "pulumi"
+
+
+@pytest.mark.parametrize("room", infra_rooms())
+def test_room_of_infra_imports_only_what_the_architecture_allows(room: str) -> None:
+    """The description knows no stack, a stack no target, and only the program knows Pulumi."""
+    assert room in INFRA_ALLOWED, f"say in docs/architecture.md and here what {room} may import"
+    allowed = INFRA_ALLOWED[room] | {room} | ({"pulumi"} if room in KNOW_PULUMI else set())
+    directory = INFRA / room
+    files = sorted(directory.rglob("*.py")) if directory.is_dir() else [INFRA / f"{room}.py"]
+    wrong = [
+        f"{path.relative_to(INFRA)}:{line} imports {other}"
+        for path in files
+        for line, other in infra_imports(path)
+        if other not in allowed
+    ]
+    assert wrong == []
+
+
+def test_no_room_of_infra_hides_a_module_of_python() -> None:
+    """Pulumi starts its programs within infra/, so a room there comes before Python's own."""
+    assert set(infra_rooms()) & set(sys.stdlib_module_names) == set()

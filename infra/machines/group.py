@@ -54,6 +54,13 @@ class MachineGroup:
         """The machines' host keys, as ssh reads them."""
         return self.directory / KNOWN_HOSTS_FILE
 
+    @property
+    def own_address(self) -> str:
+        """The computer's address on the bridge. Raises MachineProblem without machines."""
+        if self._record is None:
+            raise MachineProblem(f"{self.directory} has no machines")
+        return self._record.own_address
+
     def up(self, specs: Sequence[MachineSpec]) -> None:
         """Make and boot what is missing of these machines; what runs is left alone.
 
@@ -77,9 +84,12 @@ class MachineGroup:
             raise
 
     def start(self, name: str, *, online: bool = True) -> None:
-        """Boot a machine that was stopped or killed."""
+        """Boot a machine that was stopped or killed, or that went with the computer's own end."""
         record = self._machine(name)
+        if self._record is None:
+            return
         if record.nspawn is None or not processes.alive(record.nspawn):
+            network.restore_wire(self._wire(self._record))
             self._boot(MachineSpec(name, online=online), record)
 
     def stop(self, name: str) -> None:

@@ -58,10 +58,16 @@ def make_wire(group: str) -> Wire:
     else:
         raise MachineProblem(f"all networks of {_POOL} are used on this computer")
     wire = Wire(bridge, network)
-    run(["ip", "link", "add", bridge, "type", "bridge"])
-    run(["ip", "address", "add", f"{wire.own_address}/{_PREFIX}", "dev", bridge])
-    run(["ip", "link", "set", bridge, "up"])
+    _add(wire)
     return wire
+
+
+def restore_wire(wire: Wire) -> None:
+    """Make a group's bridge anew where it is not there, as after a restart of the computer."""
+    with suppress(MachineProblem):
+        run(["ip", "link", "show", wire.bridge])
+        return
+    _add(wire)
 
 
 def remove_wire(bridge: str) -> None:
@@ -89,6 +95,12 @@ def open_way_out(leader: int, log: Path) -> int:
             start_new_session=True,
         )
     return process.pid
+
+
+def _add(wire: Wire) -> None:
+    run(["ip", "link", "add", wire.bridge, "type", "bridge"])
+    run(["ip", "address", "add", f"{wire.own_address}/{wire.prefix}", "dev", wire.bridge])
+    run(["ip", "link", "set", wire.bridge, "up"])
 
 
 def _networks_here() -> list[ipaddress.IPv4Network]:

@@ -1,0 +1,1 @@
+"""What no stack may have: a policy pack, `pulumi up --policy-pack infra/policy`."""

@@ -1,0 +1,1 @@
+"""Where machines are made, behind one interface: `local` and `aws`."""

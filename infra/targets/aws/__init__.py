@@ -1,0 +1,1 @@
+"""Machines in the cloud: EC2, with everything that they need around them."""

@@ -1,0 +1,1 @@
+"""Machines on this computer, made and destroyed by the stack."""
