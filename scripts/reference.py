@@ -1,4 +1,5 @@
-"""Writes docs/reference from the code: settings, commands, routes, problem types and ports.
+"""Writes docs/reference from the code: settings, commands, routes, problem types, ports,
+playbooks and the description of a consortium.
 
 `python scripts/reference.py` writes the pages; `--check` compares them and exits with 1 on a
 difference. tests/docs runs the same comparison.
@@ -6,9 +7,11 @@ difference. tests/docs runs the same comparison.
 
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from inspect import cleandoc
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast, get_args
@@ -247,7 +250,102 @@ def ports_page() -> Iterator[str]:
     yield from table(("what", "where", "for", "kept in by"), inside)
 
 
+# What the playbooks ask of an inventory beside `consortium` and the roles' own variables.
+INVENTORY_VARIABLES = {
+    "steelyard_ssh_sources": "Operators' addresses and networks, who may come by ssh. Required.",
+    "steelyard_address": "Address by which other members reach a host; ansible_host without it.",
+    "steelyard_server_bundle": "The bundle for nodes' hosts and the platform, a file.",
+    "steelyard_station_bundle": "The bundle for SmartBoxes and load cell communicators, a file.",
+    "steelyard_mirror_url": "A web server's directory that has the bundles, in place of files.",
+    "steelyard_server_file": "The server bundle's name there.",
+    "steelyard_server_checksum": "Its SHA-256.",
+    "steelyard_station_file": "The station bundle's name there.",
+    "steelyard_station_checksum": "Its SHA-256.",
+    "smartbox_cell_networks": "Networks of a SmartBox's load cells that no inventory lists.",
+}
+PLAYBOOK_ARGUMENTS = {
+    "customer": "add-customer: the customer's name.",
+    "station": "add-station, remove-station: the station's name.",
+    "smartbox_is_lost": "remove-station: ask nothing of a SmartBox that is gone.",
+    "drain_seconds": "remove-station: how long the SmartBox may take to send what waits; 600.",
+    "host": "restore: the host. single: which host carries the platform.",
+    "set": "restore: one set instead of all of the host's.",
+    "snapshot": "restore: another backup than the latest, by its id.",
+    "force": "restore: put aside what lives there.",
+    "rotate": "rotate-keys: vault, tokens or certificates.",
+}
+
+
+def playbooks_page() -> Iterator[str]:
+    """Each playbook with what stands at its head, and what they are told."""
+    yield from ("# Playbooks", "", NOTE, "")
+    yield "[How to deploy a consortium](../how-to/deploy.md) says when to run which. The variable"
+    yield "`consortium` is told in [consortium.md](consortium.md), the roles' variables in"
+    yield from ("[roles.md](roles.md).", "")
+    rows = []
+    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+        head = path.read_text("utf-8").removeprefix("---\n").partition("\n- ")[0]
+        lines = [line.removeprefix("#").strip() for line in head.splitlines()]
+        rows.append((f"[{path.name}](../../playbooks/{path.name})", " ".join(lines).strip()))
+    yield from table(("playbook", "what it does"), rows)
+    yield from ("", "## The inventory's variables", "")
+    variables = [(f"`{name}`", meaning) for name, meaning in INVENTORY_VARIABLES.items()]
+    yield from table(("variable", "meaning"), variables)
+    yield ""
+    yield "Hosts in the group `steelyard_monitoring` collect everybody's figures."
+    yield from ("", "## What is said with -e", "")
+    arguments = [(f"`{name}`", meaning) for name, meaning in PLAYBOOK_ARGUMENTS.items()]
+    yield from table(("argument", "meaning"), arguments)
+
+
+def consortium_page() -> Iterator[str]:
+    """The variable `consortium`, from its models."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))  # infra/ is no installed package
+    from infra.consortium import models
+
+    yield from ("# The description of a consortium", "", NOTE, "")
+    yield "The variable `consortium` of an inventory; what is not in these tables is refused."
+    described = [one for one in vars(models).values() if _is_described(one, models.Described)]
+    for one in reversed(described):
+        yield from ("", f"## {one.__name__.removesuffix('Spec')}", "")
+        yield from (cleandoc(one.__doc__ or ""), "")
+        rows = [
+            (f"`{name}`", _kind(field), _default(field)) for name, field in one.model_fields.items()
+        ]
+        yield from table(("field", "what", "default"), rows)
+
+
+def _is_described(one: Any, base: type) -> bool:
+    return isinstance(one, type) and issubclass(one, base) and one is not base
+
+
+def _kind(field: FieldInfo) -> str:
+    limits = [
+        f"{word} {getattr(one, key)}"
+        for one in field.metadata
+        for key, word in (
+            *(("ge", "at least"), ("gt", "more than"), ("le", "at most")),
+            *(("min_length", "length at least"), ("max_length", "length at most")),
+            ("pattern", "matching"),
+        )
+        if getattr(one, key, None) is not None
+    ]
+    kind = str(field.annotation if not isinstance(field.annotation, type) else "")
+    name = kind or getattr(field.annotation, "__name__", "")
+    for long in ("infra.consortium.models.", "typing."):
+        name = name.replace(long, "")
+    name = re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", name)
+    return "; ".join([f"`{name}`", *(f"`{one}`" for one in limits)])
+
+
+def _default(field: FieldInfo) -> str:
+    return "required" if field.is_required() else f"`{field.default!r}`"
+
+
 PAGES_MADE = {
+    "playbooks.md": playbooks_page,
+    "consortium.md": consortium_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
     "routes.md": routes_page,

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from scenario import machine
+from scenario import address, machine
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -33,7 +33,7 @@ class Machines:
 
     def address(self, name: str) -> str:
         """Its address on the wire between the machines."""
-        return str(self[name].backend.get_variables()["ansible_host"])
+        return address(name)
 
 
 class Api:
@@ -138,24 +138,23 @@ def lasting(machines: Machines, members: Iterable[dict]) -> dict[str, str]:
     found = {}
     for one in members:
         place = f"{NODES}/{one['name']}"
-        for path in (
-            f"{NODES}/genesis.json",
-            f"{place}/geth/geth/nodekey",
-            f"{place}/tessera/tm.key",
-        ):
-            found[f"{one['host']}:{path}"] = machines[one["host"]].file(path).sha256sum
+        told = machines[one["host"]].check_output(
+            f"sha256sum {NODES}/genesis.json {place}/geth/geth/nodekey {place}/tessera/tm.key"
+        )
+        found |= {f"{one['host']}:{line.split()[1]}": line.split()[0] for line in told.splitlines()}
     return found
 
 
 def starts(machines: Machines, members: Iterable[dict]) -> dict[str, str]:
     """Which start of each node's units runs: another id is a restart."""
-    return {
-        unit: machines[one["host"]].check_output(
-            f"systemctl show --property=InvocationID --value {unit}.service"
+    found = {}
+    for one in members:
+        units = [f"steelyard-quorum-{one['name']}", f"steelyard-tessera-{one['name']}"]
+        told = machines[one["host"]].check_output(
+            "systemctl show --property=InvocationID --value " + " ".join(units)
         )
-        for one in members
-        for unit in (f"steelyard-quorum-{one['name']}", f"steelyard-tessera-{one['name']}")
-    }
+        found |= dict(zip(units, told.split(), strict=True))
+    return found
 
 
 def smartbox(machines: Machines, host: str) -> dict:

@@ -49,6 +49,27 @@ def test_every_option_has_a_meaning() -> None:
     assert re.findall(r"^\| `--[^|]*\|\s*\|$", page, re.MULTILINE) == []
 
 
+def test_every_playbook_says_what_it_does() -> None:
+    """At its head, where the page has it from."""
+    rows = [line for line in reference.playbooks_page() if line.startswith("| [")]
+    assert len(rows) == len(list((ROOT / "playbooks").glob("*.yml")))
+    assert [row for row in rows if len(row.split("|")[2].strip()) < 20] == []
+
+
+def test_every_variable_of_the_playbooks_is_told() -> None:
+    """Those that an inventory sets, and those that are said with -e."""
+    text = "".join(
+        path.read_text("utf-8")
+        for path in [*ROOT.glob("playbooks/**/*.yml"), ROOT / "infra/consortium/nodes.py"]
+    )
+    asked = set(re.findall(r"\b(?:steelyard_(?:ssh|mirror|server|station|address)[a-z_]*)", text))
+    assert asked == {
+        name for name in reference.INVENTORY_VARIABLES if name.startswith("steelyard_")
+    }
+    for name in [*reference.INVENTORY_VARIABLES, *reference.PLAYBOOK_ARGUMENTS]:
+        assert re.search(rf"\b{name}\b", text), name
+
+
 @pytest.mark.parametrize(
     "page", sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=str
 )

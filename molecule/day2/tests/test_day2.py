@@ -20,7 +20,7 @@ from consortia import (
     starts,
     wait_for,
 )
-from scenario import run_play
+from scenario import run_play, said
 
 PLAYBOOKS = ROOT / "playbooks"
 CUSTOMER_1, CUSTOMER_2 = "user@customer-1.example", "user@customer-2.example"
@@ -71,7 +71,7 @@ def test_what_is_not_described_is_not_added(machines, first):
     for name, argument in (("add-customer", "customer=nobody"), ("add-station", "station=nowhere")):
         done = run_play(PLAYBOOKS / f"{name}.yml", "-e", argument)
         assert done.returncode != 0
-        assert f"{argument.split('=')[1]} in the description" in done.stdout
+        assert f"{argument.split('=')[1]} in the description" in said(done)
     assert starts(machines, first[0]) == first[2]
 
 
@@ -129,7 +129,7 @@ def test_an_unknown_kind_of_key_is_refused():
     """With what is allowed."""
     done = run_play(PLAYBOOKS / "rotate-keys.yml", "-e", "rotate=everything")
     assert done.returncode != 0
-    assert "rotate must be vault, tokens or certificates, and is everything" in done.stdout
+    assert "rotate must be vault, tokens or certificates, and is everything" in said(done)
 
 
 def test_nothing_was_lost(machines, customer_1):

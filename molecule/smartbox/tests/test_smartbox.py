@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from scenario import assert_confined, machine, run_play
+from scenario import assert_confined, machine, run_play, said
 
 UNITS = ("steelyard-smartbox", "steelyard-loadcell@LC-1", "steelyard-loadcell@LC-2")
 STATUS = (
@@ -77,7 +77,7 @@ def test_a_terminal_with_tickets_keeps_its_serial(box, terminal, status):
     done = run_play(play, "-e", f"terminal={terminal}")
     assert done.returncode == status, done.stdout
     if status:
-        assert "cannot become terminal T-2 of north" in " ".join(done.stdout.split())
+        assert "cannot become terminal T-2 of north" in said(done)
 
 
 def test_a_killed_smartbox_loses_nothing(box):
