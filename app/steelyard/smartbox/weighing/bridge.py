@@ -302,6 +302,10 @@ class Bridge:
             "degraded": seen.degraded,
             "vehicle": self.vehicle,
             "faults": dict(self.watch.faults()),
+            "raw": dict(zip(self.plan.serials, self.frame.values, strict=True))
+            if self.frame
+            else {},
+            "celsius": dict(zip(self.plan.serials, self._celsius, strict=True)),
             "cells": {
                 serial: round(grams)
                 for serial, grams in zip(self.plan.serials, seen.cells, strict=True)
