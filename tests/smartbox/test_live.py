@@ -2,17 +2,25 @@
 
 import asyncio
 import json
+import math
+import random
 import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import cbor2
 import pytest
 import tomli_w
+from aiocoap import POST, Message
+from aiocoap.numbers.codes import Code
 from smartbox_kit import FakePlatform, Stage, until
+from weighing_kit import certificate_of, observe
 
+from steelyard.loadcell.communicator import Communicator
 from steelyard.loadcell.config import LoadCellConfig
+from steelyard.loadcell.physics import Platform, Traffic, nature_of
 from steelyard.loadcell.position import Position
 from steelyard.loadcell.sender import CoapSender, open_client
 from steelyard.loadcell.source import Reading
@@ -28,7 +36,7 @@ from steelyard.smartbox.weighing.calibration import (
 )
 from steelyard.smartbox.weighing.curve import CellFactors
 from steelyard.smartbox.weighing.errors import CalibrationRefused
-from steelyard.smartbox.weighing.solver import read_observations
+from steelyard.smartbox.weighing.solver import read_observations, solve
 
 CELLS = ("C11", "C12", "C13", "C14")
 KILOGRAMS = (8_000, 6_000, 9_000, 7_000)
@@ -112,9 +120,9 @@ class Running:
         if self.running.done():
             self.running.result()
         self.url = ready.result().status_url
+        self.port = ready.result().coap_port
         for cell in CELLS:
-            port = ready.result().coap_port
-            work = stream_cell(self.stage, self.world, cell, port, self.directory)
+            work = stream_cell(self.stage, self.world, cell, self.port, self.directory)
             self.tasks.append(asyncio.create_task(work))
         self.session = aiohttp.ClientSession()
 
@@ -343,3 +351,76 @@ async def test_the_commands_operate_and_record(running: Running, tmp_path: Path)
     (row,) = read_observations(recorded, CELLS)
     assert (row.place, row.load, row.celsius) == ("middle", 30_000.0, 20.0)
     assert row.raw == pytest.approx([1_000 + own for own in KILOGRAMS], abs=1)
+
+
+@pytest.mark.slow
+async def test_simulated_trucks_end_as_tickets_within_the_permissible_error(
+    stage: Stage, platform: FakePlatform, tmp_path: Path
+) -> None:
+    """The cells' own communicators, calibrated bridge, DTLS, SmartBox, platform: one truck."""
+    natures = [nature_of(3, cell) for cell in CELLS]
+    path = tmp_path / "wb-1.json"
+    settings = live_settings(stage, tmp_path / "data", platform.url, calibration_file=path)
+    bridge = settings.weighbridges[0]
+    rows = observe(Platform(), natures, random.Random(1))  # noqa: S311 - a simulation
+    solution = solve(rows, [certificate_of(nature) for nature in natures], bridge.scale())
+    content = make_content(settings, bridge, solution.factors, solution.loads, version=1, made=1)
+    write_calibration(path, content, settings)
+    box = SmartBox(settings)
+    ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(box.run(ready.set_result))
+    port = (await ready).coap_port
+
+    async def cell(number: int) -> None:
+        config = stage.cell(
+            CELLS[number],
+            port,
+            tmp_path,
+            source="truck",
+            simulated_seed=3,
+            simulated_cell=number,
+            interval_seconds=0.05,
+        )
+        client = await open_client(config)
+        position = Position(config.position_file)
+        sender = CoapSender(client, config)
+        try:
+            await Communicator(config, sender, position, lambda *_, **__: None).run()
+        finally:
+            await client.shutdown()
+            position.close()
+
+    cells = [asyncio.create_task(cell(number)) for number in range(4)]
+    await until(lambda: bool(platform.tickets), 150)
+    for task in cells:
+        task.cancel()
+    await asyncio.gather(*cells, return_exceptions=True)
+    box.stop()
+    await running
+    (ticket,) = platform.tickets.values()
+    truck = Traffic(3, Platform()).truck(ticket.timestamp // 60_000)
+    allowed = bridge.scale().permissible_error(truck.kilograms * 1000)
+    # What is printed is rounded: half an interval more.
+    assert abs(ticket.gross - truck.kilograms * 1000) <= allowed + 10_000
+
+
+async def test_values_that_are_no_weight_are_refused_at_the_door(
+    running: Running, tmp_path: Path
+) -> None:
+    """NaN, infinity and beyond the limit: 4.00 each; the bridge hears nothing of them."""
+    await running.start()
+    await running.shows(state="zero")
+    config = running.stage.cell("C11", running.port, tmp_path)
+    client = await open_client(config)
+    for value in (math.nan, math.inf, 2e7, "x"):
+        payload = cbor2.dumps([{-3: now_ms() / 1000, -4: "kg", 2: value}])
+        message = Message(
+            code=POST,
+            uri=f"coaps://127.0.0.1:{running.port}/weight?sequence=99999999",
+            payload=payload,
+            content_format=112,
+        )
+        answer = await client.request(message, handle_blockwise=False).response
+        assert answer.code is Code.BAD_REQUEST
+    await client.shutdown()
+    assert (await running.scale())["faults"] == {}

@@ -147,8 +147,8 @@ def nature_of(seed: int, serial: str) -> CellNature:
     chance = random.Random(f"{seed} nature {serial}")  # noqa: S311 - a simulation
     return CellNature(
         dead=chance.uniform(1200, 1800),
-        gain=1.01 * (1 + chance.uniform(-0.005, 0.005)),
-        bend=chance.uniform(4, 9),
+        gain=1.01 * (1 + chance.uniform(-0.015, 0.015)),
+        bend=chance.uniform(6, 12),
         zero_per_kelvin=chance.uniform(-0.4, 0.4),
         span_per_kelvin=chance.uniform(10e-6, 25e-6),
         creep=chance.uniform(0, 1e-4),

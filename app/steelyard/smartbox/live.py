@@ -126,6 +126,7 @@ class LiveStation:
     async def _emit(self, weighed: Weighed) -> None:
         await self._recorder.run(self._record, weighed)
         self._status.count("tickets")
+        self._status.clear_alarm(f"{NOT_SEEN_WHOLE}:{weighed.bridge}")
         self._on_ticket()
 
     def _record(self, weighed: Weighed) -> None:

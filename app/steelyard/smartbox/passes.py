@@ -27,7 +27,7 @@ class FirstPasses(Protocol):
 def vehicle_key(vehicle: str) -> str:
     """A vehicle's name without case, blanks, dots and dashes: `AA-00 bb` is `aa00bb`."""
     plain = unicodedata.normalize("NFKC", vehicle).casefold()
-    return re.sub(r"[\s.\-]", "", plain) or plain
+    return re.sub(r"[\s.\-]", "", plain) or plain.strip()
 
 
 def join_passes(

@@ -100,6 +100,7 @@ class Cycle:
     def _settle(self, seen: Indication) -> bool:
         if not seen.stable:
             self._stable_since = None
+            self._asked = False
             rolls = seen.moving > self._limits.rolling
             self.step = Step.LOADING if rolls else Step.SETTLING
             return False
