@@ -247,6 +247,13 @@ def test_a_container_is_tared() -> None:
     assert weighed.tare_kind == "weighed"
     rig.rest(4)
     assert rig.bridge.tare.grams == 0
+    rig.rest(4, [2_002.0] * 4)
+    rig.bridge.weigh_tare()
+    rig.rest(1, [2_000.5] * 4)
+    # 8,008 kg are 8,000 on the ticket, but zero is zero after taring (4.6.3).
+    assert (rig.bridge.tare.grams, rig.bridge.as_json()["net"]) == (8_000_000, 0)
+    rig.rest(5, [2_003.5] * 4)
+    assert (rig.bridge.as_json()["gross"], rig.bridge.as_json()["net"]) == (8_020_000, 0)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,24 @@ def test_the_permissible_errors_are_those_of_table_6(load: int, halves: int) -> 
     assert SINGLE.permissible_error(load * 20_000, in_service=True) == halves * 20_000
 
 
+@pytest.mark.parametrize(
+    ("load", "error"),
+    [(500, 0.5), (501, 1), (2000, 1), (2001, 2), (4000, 2), (4001, 3), (5000, 3), (5001, 10)],
+)
+def test_the_example_of_the_recommendation(load: int, error: float) -> None:
+    """Its multi-interval scale of class III, 2/5/15 kg by 1/2/10 g (3.3)."""
+    scale = Scale("III", (Range(2000, 1), Range(5000, 2), Range(15_000, 10)))
+    assert scale.fault() is None
+    assert scale.permissible_error(load) == scale.permissible_error(15_000 if load > 5000 else load)
+    assert scale.permissible_error(load) == error
+
+
+def test_what_is_far_below_zero_is_not_shown() -> None:
+    """20 intervals (4.2.3)."""
+    assert not SINGLE.is_under(-400_000)
+    assert SINGLE.is_under(-400_001)
+
+
 def test_each_partial_range_has_its_own_errors() -> None:
     """10 t on a scale of 30/60 t by 10/20 kg: 1,000 intervals of 10 kg, so one of them."""
     assert MULTI.permissible_error(10_000_000) == 10_000

@@ -22,7 +22,6 @@ from steelyard.smartbox.weighing.tare import Tare
 from steelyard.smartbox.weighing.watch import Watch, WatchLimits
 from steelyard.smartbox.weighing.zero import Zero
 
-UNDERLOAD_INTERVALS = 20  # below zero; R 76-1 gives no number, indicators commonly take 20 d
 WAITS_FOR_ZERO = "the bridge has not had its initial zero yet"
 
 
@@ -195,7 +194,7 @@ class Bridge:
             moving=inf if load is None else self._stability.moving,
             zero=load is not None and self.zero.is_set and self.zero.is_at_zero(load),
             overload=scale.is_over(gross),
-            underload=gross < -UNDERLOAD_INTERVALS * scale.finest,
+            underload=scale.is_under(gross),
             fault=fault,
             degraded=bool(faulty) and not fault,
         )
@@ -250,7 +249,7 @@ class Bridge:
     def _weighed(self, frame: Frame, seen: Indication) -> Weighed:
         plan, tare = self.plan, self.tare.grams
         # 3.3.4: a multi-interval scale's ranges are those of the net load; the gross follows.
-        net = plan.scale.rounded(seen.gross - tare)
+        net = plan.scale.rounded(seen.gross - self.tare.exact)
         gross = net + tare
         return Weighed(
             bridge=plan.name,
@@ -296,7 +295,7 @@ class Bridge:
             "gross": gross if shown else None,
             "tare": self.tare.grams,
             "tare_kind": self.tare.kind,
-            "net": scale.rounded(seen.gross - self.tare.grams) if shown else None,
+            "net": scale.rounded(seen.gross - self.tare.exact) if shown else None,
             "stable": seen.stable,
             "zero": seen.zero,
             "degraded": seen.degraded,

@@ -19,7 +19,10 @@ _INTERVALS: dict[AccuracyClass, tuple[int, int, int]] = {
     "III": (500, 10_000, 20),
     "IIII": (100, 1000, 10),
 }
+# Table 4 (3.3.3): a partial range's maximum in intervals of the next one, at least.
+_OF_THE_NEXT: dict[AccuracyClass, int] = {"III": 500, "IIII": 50}
 OVER_MAX = 9  # e above Max up to which there is an indication (4.2.3)
+UNDER_ZERO = 20  # d below zero down to which there is one (4.2.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class Scale:
         """Whether a load is beyond what may be indicated: Max + 9 e (4.2.3)."""
         return load > self.maximum + OVER_MAX * self.ranges[-1].interval
 
+    def is_under(self, load: float) -> bool:
+        """Whether a load is so far below zero that it is not indicated: 20 d (4.2.3)."""
+        return load < -UNDER_ZERO * self.finest
+
     def permissible_error(self, load: float, *, in_service: bool = False) -> float:
         """The greatest error in grams at a load: Table 6 (3.5.1), in service twice that (3.5.2)."""
         interval = self.interval_at(load)
@@ -96,10 +103,10 @@ class Scale:
         if count < least:
             return f"class {self.accuracy_class} wants at least {least} scale intervals, {count:g}"
         for one, following in zip(self.ranges, self.ranges[1:], strict=False):
-            # Table 4 (3.3.3): the partial range must be of use in the next one's terms.
-            if one.maximum < least * following.interval:
+            wanted = _OF_THE_NEXT[self.accuracy_class]
+            if one.maximum < wanted * following.interval:
                 return (
-                    f"a partial range's maximum must be at least {least} intervals of the next: "
-                    f"{one.maximum} g is less than {least * following.interval} g"
+                    f"a partial range's maximum must be at least {wanted} intervals of the next: "
+                    f"{one.maximum} g is less than {wanted * following.interval} g"
                 )
         return None

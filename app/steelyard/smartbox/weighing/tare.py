@@ -9,11 +9,16 @@ Kind = Literal["weighed", "preset"]
 
 
 class Tare:
-    """The tare of one scale, in grams; subtractive: Max stays Max of the gross (4.6.6)."""
+    """The tare of one scale, in grams; subtractive: Max stays Max of the gross (4.6.6).
+
+    `grams` is what stands on the ticket, a multiple of the interval; `exact` is what is taken off,
+    so that zero is shown right to a quarter of an interval after taring (4.6.3).
+    """
 
     def __init__(self, scale: Scale) -> None:
         self._scale = scale
         self.grams = 0
+        self.exact = 0.0
         self.kind: Kind | None = None
 
     def weigh(self, gross: float) -> None:
@@ -27,7 +32,7 @@ class Tare:
                 f"a tare must be above 0 and at most {self._scale.maximum / 1000:g} kg; the scale "
                 f"shows {grams / 1000:g} kg"
             )
-        self.grams, self.kind = grams, "weighed"
+        self.grams, self.exact, self.kind = grams, gross, "weighed"
 
     def preset(self, grams: int) -> None:
         """Take a known tare (4.7): a multiple of the interval (4.7.1). Raises CannotTare."""
@@ -37,8 +42,8 @@ class Tare:
                 f"a preset tare must be a multiple of {interval / 1000:g} kg, above 0 and at most "
                 f"{self._scale.maximum / 1000:g} kg"
             )
-        self.grams, self.kind = grams, "preset"
+        self.grams, self.exact, self.kind = grams, float(grams), "preset"
 
     def clear(self) -> None:
         """No tare."""
-        self.grams, self.kind = 0, None
+        self.grams, self.exact, self.kind = 0, 0.0, None
