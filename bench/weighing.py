@@ -22,6 +22,7 @@ from test_bridge import FAULTS  # noqa: E402 - the tests' faults and rig: what i
 from weighing_kit import TRUCK, Rig, certificate_of, observe, settings  # noqa: E402
 
 from steelyard.loadcell.physics import Platform, Traffic, nature_of  # noqa: E402
+from steelyard.smartbox.models import Sample  # noqa: E402
 from steelyard.smartbox.weighing.curve import CellFactors  # noqa: E402
 from steelyard.smartbox.weighing.solver import solve  # noqa: E402
 
@@ -54,6 +55,7 @@ VARIANTS: list[tuple[str, Callable[[int], Factors], dict[str, Any]]] = [
     ("without span", without(span=1.0), {}),
     ("without zero tracking", calibrated, {"zero_tracking": False}),
     ("without a filter", calibrated, {"filter": "none"}),
+    ("degraded, one cell lost", calibrated, {"degraded": True}),
 ]
 
 
@@ -76,8 +78,17 @@ class Errors:
         )
 
 
+def lose(number: int, sample: Sample) -> Sample | None:
+    """The second cell falls silent."""
+    return None if number == 1 else sample
+
+
 def weigh(trucks: int, factors: Callable[[int], Factors], weighing: dict[str, Any]) -> Errors:
-    """So many trucks, on several bridges, at temperatures by chance."""
+    """So many trucks, on several bridges, at temperatures by chance.
+
+    Where the bridge may degrade, one cell is lost once it has its zero.
+    """
+    spoil = lose if weighing.get("degraded") else None
     errors = Errors([], [], 0)
     scale = settings().scale()
     for seed in range(BRIDGES):
@@ -85,16 +96,17 @@ def weigh(trucks: int, factors: Callable[[int], Factors], weighing: dict[str, An
         rig = Rig(seed=seed, factors=factors(seed), weighing=weighing)
         traffic = Traffic(seed, Platform(4))
         rig.rest(4)
+        rig.rest(6, spoil=spoil)
         for slot in range(-(-trucks // BRIDGES)):
             goal = chance.uniform(-KELVIN, KELVIN)
             # Fast for a platform, but no faster than zero is tracked.
             while abs(goal - rig.kelvin) > 1.0:
                 rig.kelvin += 1.0 if goal > rig.kelvin else -1.0
-                rig.rest(2)
+                rig.rest(2, spoil=spoil)
             rig.kelvin = goal
-            rig.rest(3)
+            rig.rest(3, spoil=spoil)
             truck = traffic.truck(slot)
-            tickets = list(rig.drive(truck))
+            tickets = list(rig.drive(truck, spoil))
             if len(tickets) != 1:
                 errors.missed += 1
             for one in tickets:
@@ -102,7 +114,7 @@ def weigh(trucks: int, factors: Callable[[int], Factors], weighing: dict[str, An
                 allowed = scale.permissible_error(truck.kilograms * 1000) / 1000
                 errors.kilograms.append(error)
                 errors.parts.append(abs(error) / allowed)
-            rig.rest(3)
+            rig.rest(3, spoil=spoil)
     return errors
 
 

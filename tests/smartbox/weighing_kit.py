@@ -39,12 +39,12 @@ def settings(count: int = 4, **weighing: Any) -> WeighbridgeSettings:
 
 
 def certificate_of(nature: CellNature) -> CellFactors:
-    """What a cell's certificate says of its nature."""
+    """What a cell's certificate says of its nature: right to a tenth, or a seventh for warmth."""
     grid = [nature.dead + nature.capacity * part / 8 for part in range(9)]
     return CellFactors(
-        linearity=tuple((value + nature.bent(value), nature.bent(value)) for value in grid),
-        zero_per_kelvin=nature.zero_per_kelvin,
-        span_per_kelvin=nature.span_per_kelvin,
+        linearity=tuple((value + nature.bent(value), 0.9 * nature.bent(value)) for value in grid),
+        zero_per_kelvin=0.85 * nature.zero_per_kelvin,
+        span_per_kelvin=0.85 * nature.span_per_kelvin,
     )
 
 
