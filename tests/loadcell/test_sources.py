@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiocoap import CHANGED, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from steelyard.loadcell.errors import AdcUnavailable, SampleRefused, SmartBoxAwa
 from steelyard.loadcell.hx711 import LONGEST_PULSE_SECONDS, Hx711, open_lines
 from steelyard.loadcell.physics import CellNature, Platform, Traffic, forces
 from steelyard.loadcell.position import Position
-from steelyard.loadcell.sender import encode_pack
+from steelyard.loadcell.sender import CoapSender, encode_pack
 from steelyard.loadcell.source import Reading
 from steelyard.loadcell.sources import (
     AdcSource,
@@ -415,3 +416,16 @@ async def test_what_waits_is_bounded(tmp_path: Path) -> None:
     one, _, _ = await stream(tmp_path, sender, Listed(*range(MAX_WAITING + 50)))
     assert one.dropped == 50
     assert sender.packs[-1][-1] == MAX_WAITING + 49
+
+
+async def test_a_cell_that_is_stopped_as_its_answer_comes_stops() -> None:
+    """The answer and the end come in one turn of the loop: the end is not lost."""
+    response: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    client = SimpleNamespace(request=lambda *_, **__: SimpleNamespace(response=response))
+    sender = CoapSender(client, BASE)  # type: ignore[arg-type]
+    sending = asyncio.create_task(sender.send(Reading(0, START, Decimal(1))))
+    await asyncio.sleep(0)
+    response.set_result(Message(code=CHANGED))
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending

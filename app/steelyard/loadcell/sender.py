@@ -92,7 +92,9 @@ class CoapSender:
         )
         request = self._client.request(message, handle_blockwise=False)
         try:
-            response = await asyncio.wait_for(request.response, self._timeout)
+            # Not wait_for: on Python 3.11 it loses a cancellation that comes with the answer.
+            async with asyncio.timeout(self._timeout):
+                response = await request.response
         except TimeoutError:
             raise SmartBoxAway("no answer in time") from None
         except (CoapError, OSError) as error:

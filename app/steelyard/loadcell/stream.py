@@ -61,8 +61,10 @@ class Stream:
 
     async def _wait(self, reading: asyncio.Task[None]) -> None:
         coming = asyncio.create_task(self._come.wait())
-        await asyncio.wait({coming, reading}, return_when=asyncio.FIRST_COMPLETED)
-        coming.cancel()
+        try:
+            await asyncio.wait({coming, reading}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            coming.cancel()
         self._come.clear()
 
     def _next_pack(self) -> list[Reading]:
