@@ -160,6 +160,21 @@ def test_a_degraded_bridge_says_so(
     assert {sample.cell for sample in weighed.samples} == {"C0", "C2", "C3"}
 
 
+@pytest.mark.parametrize("lost", range(4))
+def test_a_lost_cell_s_partner_is_not_called_drifting(lost: int) -> None:
+    """A slow truck's first axle moves the partner alone, for longer than a drift takes."""
+    rig = Rig(seed=5, weighing={"degraded": True})
+    rig.rest(4)
+
+    def spoil(number: int, sample: Sample) -> Sample | None:
+        return None if number == lost else sample
+
+    rig.rest(8, spoil=spoil)
+    (weighed,) = rig.drive(replace(TRUCK, rolls=25.0), spoil)
+    assert weighed.status == "degraded"
+    assert rig.bridge.watch.faults() == {f"C{lost}": "silent"}
+
+
 def test_two_lost_cells_are_too_many() -> None:
     """Then a degraded bridge stops too."""
     rig = Rig(seed=5, weighing={"degraded": True})

@@ -156,7 +156,9 @@ class Watch:
             for force, reference in zip(forces, self._reference, strict=True)
         ]
         known = [one for one in away if one is not None]
-        if len(known) < 3:
+        # Beside a lost cell its partner would seem to move alone as the first axle comes.
+        lost = any(cell.fault not in (None, "drifting") for cell in self._cells)
+        if lost or len(known) < max(3, len(away)):
             return
         middle = median(known)
         apart = [0.0 if one is None else abs(one - middle) for one in away]
