@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "pki": {"settings", "errors", "secret_files"},
     "provision": {"errors", "json_text", "secret_files"},
     "coap": {"settings", "errors", "secret_files", "pki"},
-    "smartbox": GROUND | {"coap"},
+    "smartbox": GROUND | {"coap", "pki"},
     "loadcell": GROUND | {"coap"},
     "collector": {"settings", "errors", "exposition", "node"},
     "backup": {"settings", "errors", "exposition", "secret_files"},

@@ -1,6 +1,6 @@
 """The description, as an inventory (or a Pulumi stack) states it: variable `consortium`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -43,13 +43,18 @@ class CellSpec(Described):
 
 
 class WeighbridgeSpec(Described):
-    """A weighbridge with its cells, in the order in which tickets list them. Weights in grams."""
+    """A weighbridge with its cells, in the order in which tickets list them. Weights in grams.
+
+    `weighing` is the SmartBox's table of that name; without it every common time of the cells is
+    a weighing. The SmartBox checks it.
+    """
 
     name: Label
     scale_serial: Serial
     scale_interval_grams: int = Field(gt=0)
     max_capacity_grams: int = Field(gt=0)
     cells: list[CellSpec] = Field(min_length=1, max_length=32)
+    weighing: dict[str, Any] = Field(default={})
 
 
 class SmartBoxSpec(Described):

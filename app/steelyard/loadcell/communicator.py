@@ -6,21 +6,16 @@ import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Protocol
 
 from steelyard.errors import Problem
 from steelyard.loadcell.config import LoadCellConfig
 from steelyard.loadcell.errors import SampleRefused, SmartBoxAway
 from steelyard.loadcell.position import Position
+from steelyard.loadcell.reporting import Report
 from steelyard.loadcell.sender import CoapSender, Sender, open_client
-from steelyard.loadcell.source import Reading, SimulatedLoad, replay
-
-
-class Report(Protocol):
-    """Takes an event for the log; never a weight."""
-
-    def __call__(self, event: str, **fields: object) -> None: ...
+from steelyard.loadcell.source import Reading
+from steelyard.loadcell.sources import make_source
+from steelyard.loadcell.stream import Stream
 
 
 class Communicator:
@@ -42,25 +37,12 @@ class Communicator:
         self.refused = 0
 
     async def run(self) -> None:
-        """Send until the source ends. Raises BadSource, PositionUnavailable."""
-        if self._config.replay_file is not None:
-            await self._replay(self._config.replay_file)
-        else:
-            await self._simulate()
-
-    async def _replay(self, path: Path) -> None:
-        loop = asyncio.get_running_loop()
-        for reading in replay(path, self._position.next):
-            due = loop.time() + self._config.interval_seconds
-            await self._deliver(reading)
-            if self._config.interval_seconds:
-                await self._sleep(max(0.0, due - loop.time()))
-
-    async def _simulate(self) -> None:
-        config = self._config
-        load = SimulatedLoad(config.serial, config.simulated_seed, config.interval_seconds)
-        for reading in load.readings(self._position.next):
-            await self._sleep(load.seconds_until(reading))
+        """Send until the source ends. Raises BadSource, PositionUnavailable, AdcUnavailable."""
+        source = make_source(self._config, self._sleep)
+        if not source.lasting:
+            await Stream(self._config, self._sender, self._position, self._report).run(source)
+            return
+        async for reading in source.readings(self._position.next):
             await self._deliver(reading)
 
     async def _deliver(self, reading: Reading) -> None:

@@ -33,3 +33,11 @@ class SampleRefused(Problem):
     status = 422
     slug = "sample-refused"
     title = "The SmartBox refused the sample"
+
+
+class AdcUnavailable(Problem):
+    """The converter of the cell's signal cannot be used, or gives no value."""
+
+    status = 503
+    slug = "adc-unavailable"
+    title = "The converter of the load cell cannot be used"

@@ -1,6 +1,7 @@
 """One sample over CoAP: taken, refused for good, or to be sent again."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 from aiocoap import POST, Message
@@ -27,22 +28,36 @@ _FINAL = frozenset(
 
 
 class Sender(Protocol):
-    """Sends one sample."""
+    """Sends samples."""
 
     async def send(self, reading: Reading) -> None:
         """Return once it is acknowledged. Raises SmartBoxAway or SampleRefused."""
         ...
 
+    async def send_pack(self, readings: Sequence[Reading]) -> None:
+        """The same for several with numbers that follow each other, in one message."""
+        ...
+
+    async def send_celsius(self, reading: Reading) -> None:
+        """The same for a reading's temperature alone."""
+        ...
+
 
 def encode_reading(reading: Reading) -> bytes:
     """A reading as SenML in CBOR: kilograms, seconds; the cell's name is in its certificate."""
-    value = float(reading.kilograms)
-    sample = senml.Sample(
-        value=int(value) if value.is_integer() else value,
-        time=reading.time / 1000,
-        unit="kg",
+    return encode_pack([reading])
+
+
+def encode_pack(readings: Sequence[Reading]) -> bytes:
+    """Several readings: the first one's time is the base of the others."""
+    return senml.encode(
+        [_to_senml(float(reading.kilograms), reading, "kg") for reading in readings]
     )
-    return senml.encode([sample])
+
+
+def _to_senml(value: float, reading: Reading, unit: str) -> senml.Sample:
+    number = int(value) if value.is_integer() else value
+    return senml.Sample(value=number, time=reading.time / 1000, unit=unit)
 
 
 class CoapSender:
@@ -56,15 +71,30 @@ class CoapSender:
 
     async def send(self, reading: Reading) -> None:
         """See `Sender.send`. An answer that does not come in time is a SmartBox that is away."""
+        await self._post(reading.sequence, encode_reading(reading))
+
+    async def send_pack(self, readings: Sequence[Reading]) -> None:
+        """See `Sender.send_pack`."""
+        await self._post(readings[0].sequence, encode_pack(readings))
+
+    async def send_celsius(self, reading: Reading) -> None:
+        """See `Sender.send_celsius`."""
+        if reading.celsius is not None:
+            record = _to_senml(reading.celsius, reading, "Cel")
+            await self._post(reading.sequence, senml.encode([record]))
+
+    async def _post(self, sequence: int, payload: bytes) -> None:
         message = Message(
             code=POST,
-            uri=f"{self._uri}?sequence={reading.sequence}",
-            payload=encode_reading(reading),
+            uri=f"{self._uri}?sequence={sequence}",
+            payload=payload,
             content_format=senml.CONTENT_FORMAT,
         )
         request = self._client.request(message, handle_blockwise=False)
         try:
-            response = await asyncio.wait_for(request.response, self._timeout)
+            # Not wait_for: on Python 3.11 it loses a cancellation that comes with the answer.
+            async with asyncio.timeout(self._timeout):
+                response = await request.response
         except TimeoutError:
             raise SmartBoxAway("no answer in time") from None
         except (CoapError, OSError) as error:

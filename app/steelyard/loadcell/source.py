@@ -29,11 +29,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the cell carried: the sample's number, its time in milliseconds, its raw value in kg."""
+    """What the cell carried: the sample's number, its time in milliseconds, its raw value in kg.
+
+    `celsius` is the cell's temperature, where it knows one.
+    """
 
     sequence: int
     time: int
     kilograms: Decimal
+    celsius: float | None = None
 
 
 def replay(path: Path, start: int) -> Iterator[Reading]:

@@ -4,22 +4,22 @@ import asyncio
 import json
 import signal
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
 
+from steelyard.smartbox.calibrate_cli import calibrate
 from steelyard.smartbox.errors import StorageUnavailable
+from steelyard.smartbox.local_page import press, read_page
+from steelyard.smartbox.operator_page import ACTIONS
 from steelyard.smartbox.outbox import Outbox
 from steelyard.smartbox.recorder import OUTBOX_FILE
-from steelyard.smartbox.service import READY_FILE, Ready, SmartBox
+from steelyard.smartbox.service import Ready, SmartBox
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.split import split_weighings
-
-STATUS_TIMEOUT_SECONDS = 5
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
@@ -46,6 +46,9 @@ def configure_logs() -> None:
 @click.group()
 def smartbox() -> None:
     """Run a station's SmartBox, and look into it."""
+
+
+smartbox.add_command(calibrate)
 
 
 async def run_smartbox(box: SmartBox, on_ready: Callable[[Ready], None]) -> None:
@@ -75,15 +78,25 @@ def run(config: Path | None, replay: Path | None) -> None:
 def status(config: Path | None) -> None:
     """Print the running SmartBox's status as JSON."""
     directory = SmartBoxSettings.load(config).data_directory
-    try:
-        ready = json.loads((directory / READY_FILE).read_text("utf-8"))
-        with urllib.request.urlopen(ready["status_url"], timeout=STATUS_TIMEOUT_SECONDS) as page:  # noqa: S310 - the URL is our own file's: http on loopback
-            answer = json.load(page)
-    except (OSError, ValueError, KeyError, urllib.error.URLError):
-        raise click.ClickException(
-            f"no SmartBox runs on {directory}: its status page does not answer"
-        ) from None
-    click.echo(json.dumps(answer, indent=2))
+    click.echo(json.dumps(read_page(directory), indent=2))
+
+
+@smartbox.command()
+@_config
+@click.option("--grams", type=int, help="With tare: a preset one, instead of what stands there.")
+@click.option("--vehicle", help="With vehicle: its name; without it there is none.")
+@click.argument("weighbridge")
+@click.argument("action", type=click.Choice(ACTIONS))
+def operate(
+    config: Path | None, grams: int | None, vehicle: str | None, weighbridge: str, action: str
+) -> None:
+    """Do at a weighbridge what its operator does: zero, tare, clear-tare, vehicle, ticket."""
+    body: dict[str, Any] = {"grams": grams} if grams is not None else {}
+    if vehicle is not None:
+        body["vehicle"] = vehicle
+    directory = SmartBoxSettings.load(config).data_directory
+    shown = press(directory, weighbridge, action, body)
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
 @smartbox.command()

@@ -20,7 +20,7 @@ from typing import Any
 from steelyard.smartbox.alibi_format import Head, Record
 from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.models import Moment, Sample
-from steelyard.smartbox.outbox_schema import SCHEMA, SCHEMA_VERSION
+from steelyard.smartbox.outbox_schema import FIRST_PASSES, SCHEMA, SCHEMA_VERSION
 from steelyard.ticket import Receipt
 
 
@@ -77,6 +77,8 @@ class Outbox:
         if version == 0:
             for statement in SCHEMA.split(";\n"):
                 self._connection.execute(statement)
+        if version in (0, 1):
+            self._connection.execute(FIRST_PASSES)
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise StorageUnavailable(f"the outbox has version {version}, not {SCHEMA_VERSION}")
@@ -149,6 +151,25 @@ class Outbox:
                 [(cell, time, number, ticket["ticketID"]) for cell, time, number, _ in samples],
             )
             self._forget_set_aside(moment)
+            self._note_pass(record.body.get("weighing") or {}, ticket)
+
+    def _note_pass(self, weighing: dict[str, Any], ticket: dict[str, Any]) -> None:
+        """Remember a vehicle's first pass, forget it with the second: see `smartbox.passes`."""
+        key = weighing.get("vehicle_key")
+        if weighing.get("pass") == "first":
+            self._connection.execute(
+                "INSERT OR REPLACE INTO first_passes VALUES (?, ?, ?)",
+                (key, ticket["scaleGross"], ticket["ticketID"]),
+            )
+        elif weighing.get("pass") == "second":
+            self._connection.execute("DELETE FROM first_passes WHERE vehicle = ?", (key,))
+
+    def first_pass(self, vehicle_key: str) -> tuple[str, int] | None:
+        """The ticket and the gross in grams of a vehicle's open first pass."""
+        rows = self._rows(
+            "SELECT ticket, gross FROM first_passes WHERE vehicle = ?", (vehicle_key,)
+        )
+        return next(((str(ticket), int(gross)) for ticket, gross in rows), None)
 
     def has(self, ticket_id: str) -> bool:
         """Whether this id was ever given to a ticket."""

@@ -1,6 +1,6 @@
 """The outbox's tables. The checks hold whatever the code above them does."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE tickets (
   id TEXT PRIMARY KEY,
@@ -32,4 +32,11 @@ CREATE TABLE set_aside_samples (
   PRIMARY KEY (weighbridge, time, cell)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+"""
+# From version 1 to 2, and the last part of a new outbox: the open first passes of vehicles.
+FIRST_PASSES = """
+CREATE TABLE first_passes (
+  vehicle TEXT PRIMARY KEY, gross INTEGER NOT NULL,
+  ticket TEXT NOT NULL REFERENCES tickets (id)
+) STRICT, WITHOUT ROWID
 """

@@ -5,6 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
+from steelyard.smartbox.live import LiveStation
+from steelyard.smartbox.operator_page import add_operator_routes
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.status import Status
@@ -14,7 +16,10 @@ MAX_SHOWN = 100
 
 
 class StatusPage:
-    """Serves `GET /`. `transport` gives the CoAP transport's counters."""
+    """Serves `GET /`, and the operator's actions at weighbridges that weigh by a cycle.
+
+    `transport` gives the CoAP transport's counters.
+    """
 
     def __init__(
         self,
@@ -23,18 +28,21 @@ class StatusPage:
         status: Status,
         transport: Callable[[], dict[str, Any]],
         replayed: int | None,
+        live: LiveStation,
     ) -> None:
         self._settings = settings
         self._recorder = recorder
         self._status = status
         self._transport = transport
         self._replayed = replayed
+        self._live = live
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
         """Listen; gives the page's URL. Raises OSError when the port is taken."""
         application = web.Application()
         application.router.add_get("/", self._get)
+        add_operator_routes(application, self._live)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, self._settings.status_port)
@@ -71,6 +79,7 @@ class StatusPage:
                 }
                 for bridge in self._settings.weighbridges
             },
+            "scales": self._live.as_json(),
             **own,
             "transport": self._transport(),
         }

@@ -6,7 +6,7 @@ the outbox is queued then.
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -65,8 +65,12 @@ class Storage:
         aside = self.outbox.samples_set_aside(moment)
         return sample in aside, aside
 
-    def record(self, joined: Joined, draft: Ticket) -> str:
+    def record(
+        self, joined: Joined, draft: Ticket, details: Mapping[str, Any] | None = None
+    ) -> str:
         """Make the ticket durable and queue it; the same weighing again gives its first ticket.
+
+        `details` are what the alibi record says of the weighing beside the ticket.
 
         The draft's id ends in its time; when that id is taken (a clock that was set back), only
         the id's number grows until it is free. Raises StorageUnavailable; the alibi memory may
@@ -77,14 +81,15 @@ class Storage:
             if known is not None:
                 return known
         ticket = self._with_free_id(draft)
-        record = self.alibi.append(
-            {
-                "ticket": ticket.as_json(),
-                "weighbridge": joined.moment.weighbridge,
-                "time": joined.moment.time,
-                "samples": [sample.as_list() for sample in joined.samples],
-            }
-        )
+        body = {
+            "ticket": ticket.as_json(),
+            "weighbridge": joined.moment.weighbridge,
+            "time": joined.moment.time,
+            "samples": [sample.as_list() for sample in joined.samples],
+        }
+        if details is not None:
+            body["weighing"] = dict(details)
+        record = self.alibi.append(body)
         self.outbox.add(record)
         return ticket.id
 

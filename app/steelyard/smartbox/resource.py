@@ -1,14 +1,15 @@
 """What load cells talk to: `POST coaps://…/weight?sequence=N` with SenML in CBOR.
 
-One record is one sample: its time, and its value in kg. `sequence` numbers the first record; the
-others follow. The cell is the one that the certificate names.
+One record is one sample: its time, and its value in kg. `sequence` numbers the first sample; the
+others follow. A record in degrees Celsius (`Cel`) is the cell's temperature and has no number. The
+cell is the one that the certificate names.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from aiocoap import CHANGED, Message
 from aiocoap.resource import Site
@@ -19,24 +20,39 @@ from steelyard.coap.resources import ProblemResource, read_samples
 from steelyard.errors import Problem
 from steelyard.smartbox.errors import BadSample
 from steelyard.smartbox.models import Sample
-from steelyard.smartbox.station import Station
 from steelyard.smartbox.status import Status
 from steelyard.ticket import MAX_TIMESTAMP_MS
 
 WEIGHT_PATH = "weight"
 MAX_KILOGRAMS = 10_000_000
 MAX_SEQUENCE = 2**53
+CELSIUS = "Cel"  # RFC 8428, 12.1
+MIN_CELSIUS, MAX_CELSIUS = -60, 120
 _SEQUENCE = re.compile(r"sequence=(\d{1,16})", re.ASCII)
+
+
+class Intake(Protocol):
+    """Who takes what the cells say."""
+
+    async def take(self, sample: Sample) -> None:
+        """Return once the sample is taken. Raises Problem subclasses."""
+        ...
+
+    def warm(self, cell: str, celsius: float) -> None:
+        """Take a cell's temperature."""
+        ...
 
 
 class WeightResource(ProblemResource):
     """Takes samples and answers 2.04 once each is part of a ticket or set aside, durably.
 
+    A sample for a weighbridge that weighs by a cycle is answered when it is taken into memory.
+
     `name` is the station's: a load cell whose certificate names another one is refused.
     """
 
     def __init__(
-        self, name: str, station: Station, status: Status, counters: TransportCounters
+        self, name: str, station: Intake, status: Status, counters: TransportCounters
     ) -> None:
         super().__init__()
         self._name = name
@@ -49,9 +65,13 @@ class WeightResource(ProblemResource):
         try:
             cell, records = read_samples(request, self._counters, station=self._name)
             sequence = read_sequence(request)
+            warm = [to_celsius(record) for record in records if record.unit == CELSIUS]
+            weights = [record for record in records if record.unit != CELSIUS]
             samples = [
-                to_sample(cell, record, sequence + offset) for offset, record in enumerate(records)
+                to_sample(cell, record, sequence + offset) for offset, record in enumerate(weights)
             ]
+            for celsius in warm:
+                self._station.warm(cell, celsius)
             for sample in samples:
                 await self._station.take(sample)
         except Problem as problem:
@@ -79,7 +99,7 @@ def to_sample(cell: str, record: senml.Sample, sequence: int) -> Sample:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadSample("a record must have a number as its value")
     if record.unit not in (None, "kg"):
-        raise BadSample("the unit must be kg")
+        raise BadSample("the unit must be kg, or Cel for a temperature")
     if abs(value) > MAX_KILOGRAMS:
         raise BadSample(f"the value must be from -{MAX_KILOGRAMS} to {MAX_KILOGRAMS} kg")
     milliseconds = round(record.time * 1000)
@@ -90,7 +110,17 @@ def to_sample(cell: str, record: senml.Sample, sequence: int) -> Sample:
     return Sample(cell, milliseconds, sequence, Decimal(repr(value)))
 
 
-def make_site(name: str, station: Station, status: Status, counters: TransportCounters) -> Site:
+def to_celsius(record: senml.Sample) -> float:
+    """A record's temperature. Raises BadSample."""
+    value = record.value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadSample("a record must have a number as its value")
+    if not MIN_CELSIUS <= value <= MAX_CELSIUS:
+        raise BadSample(f"the temperature must be from {MIN_CELSIUS} to {MAX_CELSIUS} Cel")
+    return float(value)
+
+
+def make_site(name: str, station: Intake, status: Status, counters: TransportCounters) -> Site:
     """The site of the SmartBox of the station `name`."""
     site = Site()
     site.add_resource([WEIGHT_PATH], WeightResource(name, station, status, counters))

@@ -20,16 +20,18 @@ from steelyard.secret_files import read_secret_line
 from steelyard.smartbox.batches import Limits
 from steelyard.smartbox.emission import TicketBuilder
 from steelyard.smartbox.errors import StorageUnavailable
+from steelyard.smartbox.live import Intakes, LiveStation
 from steelyard.smartbox.pace import Backoff
 from steelyard.smartbox.page import StatusPage
 from steelyard.smartbox.platform import Platform, make_timeout, make_tls_context
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.replay import Replay
 from steelyard.smartbox.resource import WEIGHT_PATH, make_site, transport_counters
-from steelyard.smartbox.settings import SmartBoxSettings
+from steelyard.smartbox.settings import SmartBoxSettings, WeighbridgeSettings
 from steelyard.smartbox.station import Station
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.uplink import Uplink
+from steelyard.smartbox.weighing.calibration import Calibration, read_calibration
 
 log = get_logger(__name__)
 
@@ -68,6 +70,12 @@ class SmartBox:
                 for bridge in settings.weighbridges
             }
             self._replay = Replay.read(replay_file, settings.station, cells)
+        # In a replay the rows say what was weighed, and when.
+        self._cycled = [
+            (bridge, _calibration(settings, bridge))
+            for bridge in settings.weighbridges
+            if bridge.weighing is not None and replay_file is None
+        ]
         self._secret = read_secret_line(settings.client_secret_file, "smartbox.client_secret_file")
         self._tls = make_tls_context(settings.ca_file)
         self._ended: asyncio.Future[None] | None = None
@@ -95,12 +103,16 @@ class SmartBox:
                 )
             )
             stack.push_async_callback(recorder.close)
-            status = Status(lambda: time.time_ns() // 1_000_000)
+            status = Status(_now)
             uplink = await stack.enter_async_context(self._uplink(recorder, status))
-            station = await self._station(recorder, status, uplink)
+            restart = await recorder.run(recorder.storage.outbox.count_start)
+            station = self._station(recorder, status, uplink, restart)
             stack.push_async_callback(station.close)
+            live = self._live(recorder, status, uplink, restart)
+            stack.push_async_callback(live.close)
             await station.resume()
-            server = await self._listen(station, status)
+            live.start()
+            server = await self._listen(Intakes(station, live), status)
             stack.push_async_callback(server.shutdown)
             page = StatusPage(
                 settings,
@@ -108,6 +120,7 @@ class SmartBox:
                 status,
                 lambda: transport_counters(server.counters),
                 len(self._replay) if self._replay is not None else None,
+                live,
             )
             stack.push_async_callback(page.close)
             url = await self._open_page(page)
@@ -117,9 +130,8 @@ class SmartBox:
             await self._ended
             log.info("stopping", station=settings.station)
 
-    async def _station(self, recorder: Recorder, status: Status, uplink: Uplink) -> Station:
+    def _station(self, recorder: Recorder, status: Status, uplink: Uplink, restart: int) -> Station:
         settings = self._settings
-        restart = await recorder.run(recorder.storage.outbox.count_start)
         builder = TicketBuilder(
             settings.station, settings.terminal_serial, restart, self._bridges, self._replay
         )
@@ -129,6 +141,20 @@ class SmartBox:
             self._weighbridge_of,
             status,
             deadline=settings.join_deadline_seconds,
+            on_ticket=uplink.wake,
+            on_failure=self._fail,
+        )
+
+    def _live(
+        self, recorder: Recorder, status: Status, uplink: Uplink, restart: int
+    ) -> LiveStation:
+        settings = self._settings
+        return LiveStation(
+            recorder,
+            self._cycled,
+            (settings.station, settings.terminal_serial, restart),
+            status,
+            _now,
             on_ticket=uplink.wake,
             on_failure=self._fail,
         )
@@ -178,7 +204,7 @@ class SmartBox:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
-    async def _listen(self, station: Station, status: Status) -> CoapServer:
+    async def _listen(self, station: Intakes, status: Status) -> CoapServer:
         settings = self._settings
         credentials = Credentials(
             certificate=settings.certificate_file,
@@ -205,6 +231,15 @@ class SmartBox:
                 f"smartbox.status_port: {self._settings.status_port} cannot be bound: "
                 f"{error.strerror}"
             ) from None
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _calibration(settings: SmartBoxSettings, bridge: WeighbridgeSettings) -> Calibration | None:
+    path = bridge.weighing.calibration_file if bridge.weighing else None
+    return read_calibration(path, settings, bridge) if path else None
 
 
 def _write_ready(directory: Path, ready: Ready) -> None:

@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from steelyard.settings import Part, Section
+from steelyard.smartbox.weighing.scale import Range, Scale
 from steelyard.ticket import MAX_CELLS, MAX_GRAMS, Serial
 from steelyard.weighings import NAME_PATTERN
 
@@ -47,6 +48,96 @@ class CellSettings(Part):
     )
 
 
+class WeighingSettings(Part):
+    """How a weighbridge weighs by itself, from a stream of its cells' samples.
+
+    Without this table every common time of the cells is a weighing. Limits that OIML R 76-1 sets
+    are kept whatever stands here.
+    """
+
+    mode: Literal["automatic", "operator"] = Field(
+        default="automatic",
+        description="Whether a stable load gets its ticket by itself or at the operator's wish.",
+    )
+    passes: Literal[1, 2] = Field(
+        default=1,
+        description="2: a vehicle's first weighing is the tare of its next one.",
+    )
+    accuracy_class: Literal["III", "IIII"] = Field(
+        default="III", description="Accuracy class (OIML R 76-1, 3.1)."
+    )
+    ranges: tuple[tuple[int, int], ...] = Field(
+        default=(),
+        description="Partial ranges of a multi-interval scale, `[[maximum, interval], ...]` in "
+        "grams, below that of `max_capacity_grams` and `scale_interval_grams`.",
+    )
+    rate_hz: float = Field(
+        default=10.0, ge=1, le=50, description="Weights a second that are made of the samples."
+    )
+    filter: Literal["none", "average", "exponential", "median"] = Field(
+        default="average", description="Filter of the cells' forces."
+    )
+    filter_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=10,
+        description="Its settling time: so long after a step it is within 1/10,000 of it.",
+    )
+    stable_seconds: float = Field(
+        default=1.0, gt=0, le=10, description="How long a weight must stand still to be stable."
+    )
+    stable_intervals: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="By how many scale intervals a stable weight may move meanwhile.",
+    )
+    hold_seconds: float = Field(
+        default=2.0, ge=0, le=60, description="How long a load must be stable before its ticket."
+    )
+    load_grams: int | None = Field(
+        default=None,
+        gt=0,
+        description="Above it there is a load on the bridge, below half of it none; else Min.",
+    )
+    zero_tracking: bool = Field(default=True, description="Whether zero follows slow drifts.")
+    calibration_file: Path | None = Field(
+        default=None,
+        description="File that `steelyard smartbox calibrate solve` wrote; else zero, span and "
+        "corner stand at the cells.",
+    )
+    places: tuple[tuple[float, float], ...] = Field(
+        default=(),
+        description="Places of the cells, `[[along, across], ...]` in metres, in their order; else "
+        "pairs, left and right, from one end to the other.",
+    )
+    degraded: bool = Field(
+        default=False,
+        description="Whether a bridge with one lost cell of four or more goes on, estimating it; "
+        "its tickets have the status `degraded`.",
+    )
+    silence_seconds: float = Field(
+        default=5.0, gt=0, le=60, description="After so long without a sample a cell is silent."
+    )
+    clock_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description="How far a sample's time may be from the SmartBox's.",
+    )
+    drift_intervals: float = Field(
+        default=5.0,
+        gt=0,
+        description="By how many scale intervals one cell may leave its zero alone.",
+    )
+    fault_seconds: float = Field(
+        default=3.0,
+        gt=0,
+        le=600,
+        description="How long a cell must be stuck or have drifted to be called faulty.",
+    )
+
+
 class WeighbridgeSettings(Part):
     """One weighbridge and the load cells under it, in the order in which tickets list them."""
 
@@ -61,6 +152,33 @@ class WeighbridgeSettings(Part):
     cells: tuple[CellSettings, ...] = Field(
         min_length=1, max_length=MAX_CELLS, description="The load cells under the weighbridge."
     )
+    weighing: WeighingSettings | None = Field(
+        default=None,
+        description="Weigh by a cycle, from a stream of samples; without it every common time of "
+        "the cells is a weighing.",
+    )
+
+    @model_validator(mode="after")
+    def _is_a_scale(self) -> Self:
+        if self.weighing is None:
+            return self
+        for _, interval in self.weighing.ranges:
+            _check_interval(interval)
+        wrong = self.scale().fault()
+        if wrong is not None:
+            raise ValueError(wrong)
+        places = self.weighing.places
+        if places and len(places) != len(self.cells):
+            raise ValueError(f"weighing.places: must be {len(self.cells)}, one for each cell")
+        return self
+
+    def scale(self) -> Scale:
+        """The weighbridge's ranges and class."""
+        own = Range(self.max_capacity_grams, self.scale_interval_grams)
+        if self.weighing is None:
+            return Scale("III", (own,))
+        ranges = (*(Range(*one) for one in self.weighing.ranges), own)
+        return Scale(self.weighing.accuracy_class, ranges)
 
 
 class SmartBoxSettings(Section):

@@ -1,0 +1,221 @@
+"""Weighbridges that weigh by a cycle: their samples, the operator's wishes, their tickets.
+
+A sample of a stream is answered when it is taken into memory: by itself it is worth nothing, and a
+cell that lost its answer has newer ones. What must last, the ticket and its evidence, is in both
+books before anyone hears of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import ValidationError
+from structlog import get_logger
+
+from steelyard.smartbox.errors import StorageUnavailable, UnknownCell
+from steelyard.smartbox.models import Joined, Moment, Sample
+from steelyard.smartbox.passes import join_passes
+from steelyard.smartbox.recorder import Recorder
+from steelyard.smartbox.settings import WeighbridgeSettings
+from steelyard.smartbox.station import Station
+from steelyard.smartbox.status import Status
+from steelyard.smartbox.weighing.bridge import Bridge, Weighed
+from steelyard.smartbox.weighing.calibration import Calibration
+from steelyard.smartbox.weighing.errors import NoSuchWeighbridge
+from steelyard.smartbox.weighing.planning import make_plan
+from steelyard.ticket import CellWeight, Ticket, check_vehicle
+
+log = get_logger(__name__)
+
+TICK_SECONDS = 0.5
+CELL_FAULT = "cell-fault"
+NOT_SEEN_WHOLE = "load-grew"
+
+
+class LiveStation:
+    """The weighbridges of a station that have a cycle.
+
+    `clock` gives milliseconds since the epoch: the SmartBox's, by which everything is ordered.
+    `on_ticket` and `on_failure` are as for `Station`.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        bridges: Iterable[tuple[WeighbridgeSettings, Calibration | None]],
+        terminal: tuple[str, str, int],
+        status: Status,
+        clock: Callable[[], int],
+        *,
+        on_ticket: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._recorder = recorder
+        self._station, self._terminal_serial, self._restart = terminal
+        self._status = status
+        self._clock = clock
+        self._on_ticket = on_ticket
+        self._on_failure = on_failure
+        self._bridges: dict[str, Bridge] = {}
+        self._settings: dict[str, WeighbridgeSettings] = {}
+        self._calibrations: dict[str, Calibration | None] = {}
+        self._bridge_of: dict[str, Bridge] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ticking: asyncio.Task[None] | None = None
+        for settings, calibration in bridges:
+            factors = calibration.factors if calibration else None
+            bridge = Bridge(make_plan(settings, factors), clock())
+            self._bridges[settings.name] = bridge
+            self._settings[settings.name] = settings
+            self._calibrations[settings.name] = calibration
+            self._bridge_of |= dict.fromkeys(bridge.plan.serials, bridge)
+
+    def __contains__(self, cell: str) -> bool:
+        return cell in self._bridge_of
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The weighbridges' names."""
+        return tuple(self._bridges)
+
+    def start(self) -> None:
+        """Begin to look for silent cells."""
+        self._ticking = asyncio.get_running_loop().create_task(self._tick(), name="tick")
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self.tick()
+
+    def tick(self) -> None:
+        """Look for silent cells, now."""
+        for bridge in self._bridges.values():
+            self._go_on(bridge, bridge.tick(self._clock()))
+
+    async def take(self, sample: Sample) -> None:
+        """Take a sample. Raises UnknownCell."""
+        bridge = self._bridge_of.get(sample.cell)
+        if bridge is None:
+            raise UnknownCell(f"cell {sample.cell} stands under no weighbridge of this station")
+        self._status.saw(sample.cell)
+        self._status.count("samples_taken")
+        self._go_on(bridge, bridge.take(sample, self._clock()))
+
+    def warm(self, cell: str, celsius: float) -> None:
+        """Take a cell's temperature; nothing for a cell that is not here."""
+        bridge = self._bridge_of.get(cell)
+        if bridge is not None:
+            bridge.warm(cell, celsius)
+
+    def _go_on(self, bridge: Bridge, due: Iterable[Weighed]) -> None:
+        for weighed in due:
+            task = asyncio.get_running_loop().create_task(self._emit(weighed))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        name = bridge.plan.name
+        if bridge.watch.faulty:
+            self._status.raise_alarm(f"{CELL_FAULT}:{name}", bridge.watch.sentence())
+        else:
+            self._status.clear_alarm(f"{CELL_FAULT}:{name}")
+        if bridge.cycle.grew:
+            self._status.raise_alarm(
+                f"{NOT_SEEN_WHOLE}:{name}",
+                "the load grew after its ticket: was the whole vehicle on the bridge?",
+            )
+
+    async def _emit(self, weighed: Weighed) -> None:
+        await self._recorder.run(self._record, weighed)
+        self._status.count("tickets")
+        self._status.clear_alarm(f"{NOT_SEEN_WHOLE}:{weighed.bridge}")
+        self._on_ticket()
+
+    def _record(self, weighed: Weighed) -> None:
+        """In the storage's thread: the vehicle's first pass may be needed."""
+        storage = self._recorder.storage
+        settings = self._settings[weighed.bridge]
+        passes = settings.weighing.passes if settings.weighing else 1
+        joined, note = join_passes(weighed, passes, storage.outbox)
+        draft = self._ticket(joined, settings)
+        calibration = self._calibrations[weighed.bridge]
+        details: dict[str, Any] = {
+            "calibration": calibration.mark() if calibration else None,
+            "exact_grams": round(weighed.exact, 3),
+            "zero_grams": round(weighed.zero, 3),
+            "tare": joined.tare_kind,
+            **note,
+        }
+        moment = Moment(weighed.bridge, weighed.time)
+        storage.record(Joined(moment, weighed.samples), draft, details)
+
+    def _ticket(self, weighed: Weighed, settings: WeighbridgeSettings) -> Ticket:
+        try:
+            return Ticket(
+                id=f"{self._station}_{weighed.bridge}_{weighed.time}",
+                terminal_serial=self._terminal_serial,
+                terminal_restart=self._restart,
+                timestamp=weighed.time,
+                scale_serial=settings.scale_serial,
+                status=weighed.status,
+                gross=weighed.gross,
+                tare=weighed.tare,
+                net=weighed.net,
+                vehicle=weighed.vehicle,
+                cells=tuple(CellWeight(serial=s, weight=grams) for s, grams in weighed.cells),
+            )
+        except ValidationError as error:
+            # The scale's limits are narrower than a ticket's: this is a fault of ours, and a
+            # station that goes on without the ticket would hide it.
+            raise StorageUnavailable(f"the ticket cannot be built: {error.error_count()}") from None
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._status.raise_alarm("storage", "the storage failed; the SmartBox must restart")
+            self._on_failure(error)
+
+    def bridge(self, name: str) -> Bridge:
+        """A weighbridge by its name. Raises NoSuchWeighbridge."""
+        bridge = self._bridges.get(name)
+        if bridge is None:
+            known = ", ".join(self._bridges) or "none"
+            raise NoSuchWeighbridge(f"the weighbridges that weigh by a cycle are: {known}")
+        return bridge
+
+    def set_vehicle(self, name: str, vehicle: str | None) -> None:
+        """Say which vehicle stands on a bridge. Raises NoSuchWeighbridge, ValueError."""
+        self.bridge(name).vehicle = check_vehicle(vehicle) if vehicle else None
+
+    def as_json(self) -> dict[str, Any]:
+        """What a display shows of each bridge."""
+        return {
+            name: bridge.as_json()
+            | {"calibration": mark.mark() if (mark := self._calibrations[name]) else None}
+            for name, bridge in self._bridges.items()
+        }
+
+    async def close(self) -> None:
+        """Let what is being written end."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Intakes:
+    """Gives each sample to the part of the station that its weighbridge belongs to."""
+
+    def __init__(self, station: Station, live: LiveStation) -> None:
+        self._station = station
+        self._live = live
+
+    async def take(self, sample: Sample) -> None:
+        """See `Station.take` and `LiveStation.take`."""
+        if sample.cell in self._live:
+            await self._live.take(sample)
+        else:
+            await self._station.take(sample)
+
+    def warm(self, cell: str, celsius: float) -> None:
+        """A temperature; only a cycle has a use for it."""
+        self._live.warm(cell, celsius)
