@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+# Never closed: what Pulumi began in it may be pending still when a module's tests are over.
+LOOP = asyncio.new_event_loop()
+
+
 @pytest.fixture(autouse=True, scope="module")
-def _event_loop_of_pulumi() -> Iterator[None]:
+def _event_loop_of_pulumi() -> None:
     """Pulumi's mocks want the thread's loop, which asyncio.run of another test takes away."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
+    asyncio.set_event_loop(LOOP)
