@@ -44,6 +44,8 @@ from steelyard.web.application import ENDPOINTS
 from steelyard.web.endpoint import Endpoint
 
 ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # infra/ is no installed package
 PAGES = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by scripts/reference.py (make docs); do not edit. -->"
 
@@ -227,8 +229,6 @@ def problems_page() -> Iterator[str]:
 
 def ports_page() -> Iterator[str]:
     """Who may speak to what: the table that firewalls and scans are made of."""
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))  # infra/ is no installed package
     from infra.consortium.exposure import EVERY_KIND, EXPOSED, INTERNAL
 
     yield from ("# Ports", "", NOTE, "")
@@ -300,8 +300,6 @@ def playbooks_page() -> Iterator[str]:
 
 def consortium_page() -> Iterator[str]:
     """The variable `consortium`, from its models."""
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))  # infra/ is no installed package
     from infra.consortium import models
 
     yield from ("# The description of a consortium", "", NOTE, "")

@@ -1,21 +1,40 @@
 """What a change of the description means: stations that leave, and what they leave behind."""
 
+from collections.abc import Collection
 from typing import Any
 
 from infra.consortium.errors import InvalidConsortium
 from infra.consortium.models import ConsortiumSpec, CustomerSpec, StationSpec
 
 
+def without(
+    spec: ConsortiumSpec,
+    *,
+    network: Collection[str] = (),
+    customers: Collection[str] = (),
+    stations: Collection[str] = (),
+) -> ConsortiumSpec:
+    """The description without some nodes of the network, customers and stations, by name."""
+    return spec.model_copy(
+        update={
+            "network": [one for one in spec.network if one.name not in network],
+            "customers": [
+                customer.model_copy(
+                    update={
+                        "stations": [one for one in customer.stations if one.name not in stations]
+                    }
+                )
+                for customer in spec.customers
+                if customer.name not in customers
+            ],
+        }
+    )
+
+
 def without_station(spec: ConsortiumSpec, name: str) -> ConsortiumSpec:
     """The description without a station. Raises InvalidConsortium when it has none of the name."""
-    _find(spec, name)
-    customers = [
-        customer.model_copy(
-            update={"stations": [one for one in customer.stations if one.name != name]}
-        )
-        for customer in spec.customers
-    ]
-    return spec.model_copy(update={"customers": customers})
+    named(spec, "station", name)
+    return without(spec, stations={name})
 
 
 def leaving(spec: ConsortiumSpec, name: str) -> dict[str, Any]:

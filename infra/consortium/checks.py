@@ -125,18 +125,23 @@ def _validators(spec: ConsortiumSpec) -> Iterator[str]:
         )
 
 
-def _hosts(spec: ConsortiumSpec, hostvars: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    wanted = [(f"node {node.name}", node.host) for node, *_ in all_nodes(spec)]
-    wanted.append(("the platform", spec.platform.host))
+def placed(spec: ConsortiumSpec) -> Iterator[tuple[str, str]]:
+    """Everything that has a host, with its host: nodes, platform, SmartBoxes, load cells."""
+    for node, *_ in all_nodes(spec):
+        yield f"node {node.name}", node.host
+    yield "the platform", spec.platform.host
     for customer in spec.customers:
         for station in customer.stations:
             if station.smartbox:
-                wanted.append((f"the SmartBox of {station.name}", station.smartbox.host))
+                yield f"the SmartBox of {station.name}", station.smartbox.host
             for bridge in station.weighbridges:
-                wanted += [
-                    (f"load cell {cell.serial}", cell.host) for cell in bridge.cells if cell.host
-                ]
-    for what, host in wanted:
+                for cell in bridge.cells:
+                    if cell.host:
+                        yield f"load cell {cell.serial}", cell.host
+
+
+def _hosts(spec: ConsortiumSpec, hostvars: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for what, host in placed(spec):
         if host not in hostvars:
             yield f"{what} is on {host}, which is no host of the inventory"
     if any(node.host == PLATFORM_NAME for node, *_ in all_nodes(spec)):

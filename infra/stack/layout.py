@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from infra.consortium.checks import parse, read_consortium
+from infra.consortium.changes import without
+from infra.consortium.checks import parse, placed, read_consortium
 from infra.consortium.errors import InvalidConsortium
 from infra.consortium.exposure import Kind
 from infra.consortium.models import ConsortiumSpec
@@ -13,7 +14,7 @@ from infra.consortium.nodes import all_nodes
 from infra.consortium.views import kinds_of
 from infra.stack.completing import completed
 from infra.stack.errors import InvalidStack
-from infra.stack.leaving import Leaving, leaving_of, without
+from infra.stack.leaving import Leaving, leaving_of
 from infra.stack.models import Size, StackConfig
 from infra.stack.networks import network_problems
 from infra.stack.sizes import SIZES
@@ -63,7 +64,9 @@ def lay_out(config: StackConfig) -> Layout:
     except InvalidConsortium as error:
         raise InvalidStack(_told(error.problems)) from None
     leaving, problems = leaving_of(spec, config.leaving)
-    remaining = without(spec, leaving)
+    remaining = without(
+        spec, network=leaving.network, customers=leaving.customers, stations=leaving.stations
+    )
     machines = _machines(config, spec, leaving)
     problems += _consortium_problems(config, document, spec)
     if leaving:
@@ -102,16 +105,7 @@ def _told(problems: list[str]) -> list[str]:
 
 def _hosts(spec: ConsortiumSpec) -> list[str]:
     """Every host of the description, each once, in its order."""
-    hosts = [node.host for node, *_ in all_nodes(spec)]
-    hosts.append(spec.platform.host)
-    for customer in spec.customers:
-        for station in customer.stations:
-            if station.smartbox:
-                hosts.append(station.smartbox.host)
-            hosts += [
-                cell.host for bridge in station.weighbridges for cell in bridge.cells if cell.host
-            ]
-    return list(dict.fromkeys(hosts))
+    return list(dict.fromkeys(host for _, host in placed(spec)))
 
 
 def _machines(

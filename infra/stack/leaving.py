@@ -74,26 +74,6 @@ def _majority(spec: ConsortiumSpec, leaving: Collection[str]) -> list[str]:
     return []
 
 
-def without(spec: ConsortiumSpec, leaving: Leaving) -> ConsortiumSpec:
-    """The consortium without those that leave."""
-    return spec.model_copy(
-        update={
-            "network": [one for one in spec.network if one.name not in leaving.network],
-            "customers": [
-                customer.model_copy(
-                    update={
-                        "stations": [
-                            one for one in customer.stations if one.name not in leaving.stations
-                        ]
-                    }
-                )
-                for customer in spec.customers
-                if customer.name not in leaving.customers
-            ],
-        }
-    )
-
-
 class Members(BaseModel):
     """Who was a member at an update. `hosts`: nodes by machine; `left`: nodes that have left."""
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from infra.consortium.checks import parse  # noqa: E402
-from infra.consortium.nodes import node_views  # noqa: E402
+from infra.consortium.nodes import all_nodes, node_views  # noqa: E402
 
 SECRETS = "/etc/steelyard/platform/secrets"
 NODES = "/var/lib/steelyard/nodes"
@@ -108,7 +108,7 @@ def describe(name: str) -> None:
 def nodes(machines: Machines) -> list[dict]:
     """The ledger's nodes, as the roles are told of them."""
     spec = parse(description())
-    hosts = {one.host for one in _placed(spec)}
+    hosts = {node.host for node, *_ in all_nodes(spec)}
     return node_views(spec, {host: machines.address(host) for host in hosts})
 
 
@@ -180,11 +180,3 @@ def wait_for(what: str, true: Callable[[], bool], seconds: float = 600) -> None:
 
 def _place(name: str) -> Path:
     return Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / f"weighings/{name}.json"
-
-
-def _placed(spec):
-    yield from spec.network
-    for customer in spec.customers:
-        yield customer.admin
-        for one in customer.stations:
-            yield one.node

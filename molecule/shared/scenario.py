@@ -49,6 +49,13 @@ def _variables(name: str) -> dict[str, Any]:
     return dict(inventory["all"]["hosts"][name])
 
 
+def must_run(play: Path, *arguments: str) -> str:
+    """Run a play, which must succeed; gives its output."""
+    done = run_play(play, *arguments)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    return done.stdout
+
+
 def said(done: subprocess.CompletedProcess[str]) -> str:
     """Everything that a play printed, on one line: long sentences are wrapped."""
     return " ".join((done.stdout + done.stderr).split())

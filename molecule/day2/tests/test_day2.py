@@ -20,7 +20,7 @@ from consortia import (
     starts,
     wait_for,
 )
-from scenario import run_play, said
+from scenario import must_run, run_play, said
 
 PLAYBOOKS = ROOT / "playbooks"
 CUSTOMER_1, CUSTOMER_2 = "user@customer-1.example", "user@customer-2.example"
@@ -50,9 +50,7 @@ def customer_2(machines, tmp_path_factory):
 
 def play(name: str, *arguments: str) -> str:
     """Run a playbook, which must succeed; gives its output."""
-    done = run_play(PLAYBOOKS / f"{name}.yml", *arguments)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    return done.stdout
+    return must_run(PLAYBOOKS / f"{name}.yml", *arguments)
 
 
 def voting(machines, member) -> set[str]:

@@ -22,7 +22,7 @@ from consortia import (
     starts,
     wait_for,
 )
-from scenario import run_play, said
+from scenario import must_run, run_play, said
 
 HERE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 PLAYBOOKS = ROOT / "playbooks"
@@ -50,13 +50,6 @@ def story():
     return {}
 
 
-def play(place: Path, *arguments: str) -> str:
-    """Run a playbook, which must succeed; gives its output."""
-    done = run_play(place, *arguments)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    return done.stdout
-
-
 def act_on_machine(action: str, *arguments: str) -> None:
     """What happens to a machine from outside."""
     command = [sys.executable, "-m", "infra.machines", action]
@@ -70,7 +63,7 @@ def test_a_backup_is_made_one_host_at_a_time(machines, customer, admin, story):
     """By the operator's play; the node is back before the next host has its turn."""
     wait_for("twenty tickets", lambda: customer.count() >= 20)
     before = starts(machines, [admin])
-    told = play(PLAYBOOKS / "backup.yml")
+    told = must_run(PLAYBOOKS / "backup.yml")
     assert "WITHOUT BACKUP: field" in told
     assert starts(machines, [admin]) != before
     listed = machines["acme"].check_output(
@@ -116,8 +109,8 @@ def test_a_new_machine_takes_its_place(machines, story, admin):
         check=False,
         capture_output=True,
     )
-    play(ROOT / "molecule/restore/access.yml", "-e", f"molecule_ephemeral_directory={HERE}")
-    told = play(PLAYBOOKS / "restore.yml", "-e", "host=acme")
+    must_run(ROOT / "molecule/restore/access.yml", "-e", f"molecule_ephemeral_directory={HERE}")
+    told = must_run(PLAYBOOKS / "restore.yml", "-e", "host=acme")
     assert f"node-{admin['name']}" in told
     assert lasting(machines, nodes(machines)) == story["lasting"]
     assert public_keys(machines, admin) == story["keys"]
