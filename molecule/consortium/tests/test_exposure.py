@@ -7,7 +7,7 @@ import pytest
 from infra.consortium.checks import parse
 from infra.consortium.views import firewall_rules
 
-MACHINES = ["network", "customer-1", "customer-2", "platform", "box-1", "box-2"]
+MACHINES = ["network", "customer-1", "customer-2", "platform", "box-1", "box-2", "monitor"]
 SCAN = """
 import json, socket, sys, concurrent.futures as futures
 def answers(port):
@@ -19,9 +19,9 @@ with futures.ThreadPoolExecutor(200) as pool:
 """
 # What the engines, the platform and their helpers have, and their neighbourhood.
 PORTS = [
-    *(22, 80, 443, 5432, 5684, 8190, 8443, 8444, 8545, 8600, 8601, 9100),
+    *(22, 80, 443, 5432, 5684, 8190, 8443, 8444, 8545, 8600, 8601, 9187),
     *range(9000, 9020),
-    *range(9080, 9100),
+    *range(9080, 9101),
     *range(22000, 22020),
     *range(30303, 30323),
 ]
@@ -31,7 +31,7 @@ PORTS = [
 def test_only_what_the_table_allows_answers(machines, consortium, target):
     """From each other machine; what nobody may reach is silent."""
     addresses = {name: machines.address(name) for name in MACHINES}
-    rules = firewall_rules(parse(consortium), addresses, target)
+    rules = firewall_rules(parse(consortium), addresses, target, monitoring=["monitor"])
     for source in MACHINES:
         if source == target:
             continue
