@@ -62,6 +62,7 @@ def stack(customers: int = 2, *, target: str = "local", **changes: Any) -> dict[
             "operator_key_file": "~/.ssh/id_ed25519",
             "zone_id": "Z0123456789ABC",
             "database": "rds",
+            "database_ca_checksum": "ab" * 32,
             "alarm_email": "ops@example.org",
         }
     return document | changes
