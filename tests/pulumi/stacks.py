@@ -110,6 +110,7 @@ class Engine(mocks.Mocks):
             outputs["bucket"] = args.name
         elif kind == "aws:rds/instance:Instance":
             outputs["address"] = "database.example"
+            outputs["identifier"] = f"{args.name}-1"
             outputs["masterUserSecrets"] = [{"secretArn": "arn:aws:secretsmanager:::secret:db"}]
         outputs.setdefault("arn", f"arn:aws:::{args.name}")
         return f"{args.name}-id", outputs

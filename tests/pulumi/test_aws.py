@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from stacks import customer, stack, tried
+from stacks import KEY, customer, stack, tried
 
 from infra.consortium.checks import plain_secrets
 from infra.consortium.exposure import EXPOSED
@@ -171,10 +171,14 @@ def test_without_a_managed_database_the_platforms_own_is_used():
     assert [name for name in told if "database" in name or "postgresql" in name] == []
 
 
-def test_the_gates_name_is_taken():
-    """It would be made twice."""
+@pytest.mark.parametrize("outside", [False, True])
+def test_the_gates_name_is_taken(outside):
+    """It would be made twice, or be another's in the inventory."""
     document = stack(target="aws")
-    document["consortium"]["network"][0]["host"] = "gate"
+    if outside:
+        document["outside"] = {"gate": {"address": "203.0.113.7", "host_key": KEY}}
+    else:
+        document["consortium"]["network"][0]["host"] = "gate"
     layout = lay_out(StackConfig.model_validate(document))
     with pytest.raises(
         InvalidStack, match="machine gate: target aws makes one of this name itself"
@@ -263,3 +267,13 @@ def test_the_playbooks_wait_for_ways_and_rights(monkeypatch):
         *("Network", "Firewall", "Keys", "Backups", "Database", "Identity", "Names"),
         *("Host", "HostKey"),
     }
+
+
+def test_somebody_is_told_before_the_database_is_full(engine):
+    """One alarm for it, as for each machine one that fails."""
+    alarms = {one.name: one.inputs for one in engine.of(":MetricAlarm")}
+    machines = {f"{one.name}-fails" for one in engine.of("ec2/instance:Instance")}
+    assert set(alarms) == machines | {"database-is-full"}
+    watched = {"DBInstanceIdentifier": "steelyard-test-1"}
+    assert alarms["database-is-full"]["dimensions"] == watched
+    assert all(one["alarmActions"] for one in alarms.values())

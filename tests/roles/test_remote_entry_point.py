@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from databases import PostgresqlMissing
 from remote_database_world import ARN, ROOT, elsewhere
+from steelyard.store.settings import StoreSettings
 
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 
@@ -91,3 +93,42 @@ def test_what_is_wrong_is_told_in_one_sentence(world):
     assert "postgresql_remote_url must be postgresql://USER@HOST:PORT/NAME" in " ".join(
         done.stdout.split()
     )
+
+
+def test_what_the_platform_is_told_is_what_it_reads(tmp_path):
+    """The settings of a database elsewhere; its backups have the keys and no dump."""
+    told = {
+        "platform_name": "platform.example",
+        "platform_database": "remote",
+        "platform_database_url": "postgresql://platform@database.example:5432/steelyard",
+        "platform_database_password_file": "/etc/steelyard/platform/database.password",
+        "platform_database_ca_file": "/etc/steelyard/database/ca.pem",
+        "backup_database": "",
+        "backup_platform_key_paths": ["/etc/steelyard"],
+    }
+    roles = ROOT / "roles"
+    read = ("platform/defaults/main.yml", "platform/vars/main.yml", "backup/vars/platform.yml")
+    source = roles / "platform/templates/platform.toml.j2"
+    sets = {"content": "{{ backup_sets_of_platform | to_json }}", "dest": f"{tmp_path}/sets.json"}
+    after = {"content": "{{ platform_after | to_json }}", "dest": f"{tmp_path}/after.json"}
+    tasks = [
+        *({"ansible.builtin.include_vars": str(roles / one)} for one in read),
+        {"ansible.builtin.set_fact": told},
+        {"ansible.builtin.template": {"src": str(source), "dest": f"{tmp_path}/platform.toml"}},
+        {"ansible.builtin.copy": sets},
+        {"ansible.builtin.copy": after},
+    ]
+    path = tmp_path / "play.json"
+    path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    run = [PLAYBOOK, "-i", "localhost,", "-c", "local", path]
+    environment = os.environ | {"ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    done = subprocess.run(run, check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout
+    written = tomllib.loads((tmp_path / "platform.toml").read_text())
+    settings = StoreSettings(**written["store"])
+    assert settings.url == told["platform_database_url"]
+    assert settings.ca_file == Path(told["platform_database_ca_file"])
+    assert settings.password_file == Path(told["platform_database_password_file"])
+    kept = json.loads((tmp_path / "sets.json").read_text())
+    assert [one["name"] for one in kept] == ["platform-keys"]
+    assert "postgresql.service" not in json.loads((tmp_path / "after.json").read_text())

@@ -34,9 +34,10 @@ class AwsTarget:
     stack: str
 
     def build(self, layout: Layout, parent: pulumi.Resource) -> Built:
-        """Declare everything. Raises InvalidStack where the layout has a machine called gate."""
+        """Declare everything. Raises InvalidStack where the layout has a host called gate."""
         config = layout.config.aws
-        if config is None or any(one.name == GATE for one in layout.machines):
+        taken = {*(one.name for one in layout.machines), *layout.config.outside}
+        if config is None or GATE in taken:
             raise InvalidStack([f"machine {GATE}: target aws makes one of this name itself"])
         return _Building(self.stack, layout, config, parent).built()
 
@@ -177,6 +178,7 @@ class _Building:
                 instances={name: one.instance.id for name, one in hosts.items()},
                 key_arn=self._keys.key.arn,
                 email=self._config.alarm_email,
+                database=self._database.instance.identifier if self._database else None,
             ),
             self._own,
         )
