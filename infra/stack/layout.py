@@ -94,6 +94,12 @@ def lay_out(config: StackConfig) -> Layout:
             "steelyard:consortium.platform.names is empty: on target aws users reach the APIs by a "
             "name, which stands in the certificate"
         )
+    managed = config.target == "aws" and config.aws is not None and config.aws.database == "rds"
+    if managed and spec.platform.host in config.outside:
+        problems.append(
+            f"steelyard:aws.database is rds, and the platform's host {spec.platform.host} is in "
+            "steelyard:outside: only the stack's own machine reaches that database, take host"
+        )
     problems += network_problems(config, len(machines))
     if problems:
         raise InvalidStack(problems)

@@ -172,6 +172,14 @@ WRONG: dict[str, tuple[str, Change, str]] = {
             "certificate by https://truststore.pki.rds.amazonaws.com/eu-west-1/eu-west-1-bundle.pem"
         ),
     ),
+    "a platform elsewhere with a database here": (
+        "aws",
+        lambda d: d.update(outside={"platform": {"address": "203.0.113.7", "host_key": KEY}}),
+        (
+            "steelyard:aws.database is rds, and the platform's host platform is in "
+            "steelyard:outside: only the stack's own machine reaches that database, take host"
+        ),
+    ),
     "half a checksum": (
         "aws",
         lambda d: d["aws"].update(database_ca_checksum="abc"),

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-_SECONDS = 10
+_SECONDS = 30
 _ITERATIONS = 4096  # of SCRAM, PostgreSQL's own number
 # The server itself said no: it was reached, and its certificate is the right one.
 _REFUSED_BY_SERVER = "FATAL"
@@ -130,7 +130,7 @@ def psql(server: Server, statements: str, names: Mapping[str, str] | None = None
         capture_output=True,
         text=True,
         check=False,
-        timeout=20 * _SECONDS,
+        timeout=10 * _SECONDS,
     )
 
 
@@ -210,7 +210,7 @@ def master_of(server: Server, store: Store) -> Server:
     trusted = [("cacert", str(store.ca_file))] if store.ca_file else []
     answer = curl(
         [
-            ("max-time", str(2 * _SECONDS)),
+            ("max-time", str(_SECONDS)),
             ("proto", "=https"),
             *trusted,
             ("aws-sigv4", f"aws:amz:{region}:secretsmanager"),
