@@ -58,6 +58,7 @@ def listed(document: dict[str, Any]) -> dict[str, Any]:
     return {
         "_meta": {"hostvars": everything["hosts"]},
         "all": {"hosts": sorted(everything["hosts"]), "vars": everything["vars"]},
+        **{name: {"hosts": sorted(one["hosts"])} for name, one in everything["children"].items()},
     }
 
 

@@ -153,6 +153,9 @@ def _cost_rows(scales: Sequence[Any]) -> Iterator[tuple[str, ...]]:
     yield row("all of them, GiB", lambda one: f"{one.gib_a_year:,.0f}")
     yield row("its disk lasts, years", lambda one: f"{one.years:.1f}")
     yield row("dollars a month", lambda one: f"{round(one.monthly_dollars, -1):,.0f}")
+    yield row(
+        "more with `monitoring: true`", lambda one: f"{round(one.monitoring_dollars, -1):,.0f}"
+    )
 
 
 def project_text() -> str:

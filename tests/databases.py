@@ -5,6 +5,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -63,6 +64,12 @@ def _as_other_user(directory: Path) -> list[str]:
     raise PostgresqlMissing("root cannot run PostgreSQL, and there is no other user for it")
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _memory() -> str | None:
     """A file system in memory with enough room, if there is one."""
     path = "/dev/shm"  # noqa: S108 - mkdtemp makes a directory of our own in it
@@ -77,16 +84,25 @@ class PostgresqlServer:
     directory: Path
     programs: Path
     process: subprocess.Popen | None = None
+    port: int | None = None
     password: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
 
     @classmethod
-    def start(cls) -> "PostgresqlServer":
-        """Make a cluster and start it. Raises PostgresqlMissing with the reason to skip."""
+    def start(cls, tls: tuple[Path, Path] | None = None) -> "PostgresqlServer":
+        """Make a cluster and start it. Raises PostgresqlMissing with the reason to skip.
+
+        `tls`: certificate and key, with which it listens on 127.0.0.1 as well, by TLS alone.
+        """
         programs = _programs()
         # Not below pytest's directory: a socket's path has at most 107 bytes. In memory where that
         # is possible: making a database for each test is nothing but writing files.
         server = cls(Path(tempfile.mkdtemp(prefix="steelyard-pg-", dir=_memory())), programs)
         try:
+            if tls is not None:
+                server.port = _free_port()
+                for source, name in zip(tls, ("server.pem", "server.key"), strict=True):
+                    shutil.copyfile(source, server.directory / name)
+                    (server.directory / name).chmod(0o600)
             server._start()
         except BaseException:
             server.stop()
@@ -114,6 +130,16 @@ class PostgresqlServer:
             "shared_buffers": "16MB",
             "max_connections": "60",
         }
+        if self.port is not None:
+            options |= {
+                "listen_addresses": "127.0.0.1",
+                "port": str(self.port),
+                "ssl": "on",
+                "ssl_cert_file": str(self.directory / "server.pem"),
+                "ssl_key_file": str(self.directory / "server.key"),
+            }
+            access = "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
+            (cluster / "pg_hba.conf").write_text(access)
         arguments = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
         with (self.directory / "log").open("wb") as log:
             self.process = subprocess.Popen(
@@ -128,6 +154,7 @@ class PostgresqlServer:
     def _wait(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         ready = [self.programs / "pg_isready", "-q", "-h", self.directory, "-U", "steelyard"]
+        ready += ["-p", str(self.port or 5432)]
         while subprocess.run(ready, check=False).returncode != 0:
             if self.process is None or self.process.poll() is not None:
                 raise RuntimeError((self.directory / "log").read_text())
@@ -140,7 +167,8 @@ class PostgresqlServer:
         subprocess.run(
             [
                 *(self.programs / "psql", "-qX", "-v", "ON_ERROR_STOP=1"),
-                *("-h", self.directory, "-U", "steelyard", "-d", "postgres", "-c", statement),
+                *("-h", self.directory, "-p", str(self.port or 5432)),
+                *("-U", "steelyard", "-d", "postgres", "-c", statement),
             ],
             check=True,
             env={"PGPASSWORD": self.password, "PATH": "/usr/bin:/bin"},

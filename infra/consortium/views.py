@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from infra.consortium.exposure import ANYWHERE, EXPOSED, Exposed, Kind
+from infra.consortium.exposure import ANYWHERE, EVERY_KIND, EXPOSED, Exposed, Kind
 from infra.consortium.models import ConsortiumSpec, StationSpec
 from infra.consortium.nodes import NodeView, all_nodes
 
@@ -91,7 +91,10 @@ def firewall_rules(
     kinds = kinds_of(spec, host) | ({"monitoring"} if host in monitoring else set())
     rules = []
     for exposed in EXPOSED:
-        if exposed.name == "ssh" or not kinds & set(exposed.listens_on):
+        if exposed.name == "ssh":
+            continue
+        # What every kind has, a host has that is none of them, such as one that ssh goes through.
+        if exposed.listens_on != EVERY_KIND and not kinds & set(exposed.listens_on):
             continue
         sources = _sources(spec, exposed, addresses, host, monitoring, cell_networks)
         rules += [

@@ -40,7 +40,7 @@ class Consortium(pulumi.ComponentResource):
         layout = args.layout
         self.built = args.target.build(layout, self)
         self.inventory = _inventory(layout, self.built)
-        made: list[pulumi.Resource] = [one.resource for one in self.built.hosts.values()]
+        made = [*(one.resource for one in self.built.hosts.values()), *self.built.parts]
         if layout.config.configure and layout.config.application is not None:
             self.configuration = Configuration(
                 "site",
@@ -84,6 +84,7 @@ def _inventory(layout: Layout, built: Built) -> pulumi.Output[Inventory]:
             "key_file": one.key_file,
             "jump": one.jump,
             "forwards": one.forwards,
+            "inside": one.inside,
         }
         for name, one in built.hosts.items()
     }

@@ -14,6 +14,7 @@ UNCOMPACTED = 2.0  # an assumption: what a running node holds beside that
 # The bench's own station: two weighbridges with 300 weighings a day each.
 TICKETS_A_STATION_DAY = 600
 NETWORK_MACHINES = 3
+MONITORING_SIZE: Size = "small"
 SYSTEM_DISK_GIB = 20
 _DAYS, _HOURS = 365, 730
 _GIB = 1 << 30
@@ -96,6 +97,16 @@ class Scale:
         """Until a customer's disk is full."""
         room = SIZES[self.customer_size].disk_gib - SYSTEM_DISK_GIB
         return room / (self.customer_gib_a_year * UNCOMPACTED)
+
+    @property
+    def monitoring_dollars(self) -> float:
+        """What a machine that collects figures costs a month more."""
+        size = SIZES[MONITORING_SIZE]
+        return (
+            HOURLY[size.instance_type] * _HOURS
+            + size.disk_gib * MONTHLY["GiB of disk (gp3)"]
+            + MONTHLY["machine's metrics and alarm"]
+        )
 
     @property
     def monthly_dollars(self) -> float:

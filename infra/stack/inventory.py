@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
 from infra.consortium.changes import without_station
 from infra.consortium.checks import parse
-from infra.stack.layout import Layout
+from infra.stack.layout import MONITORING_GROUP, Layout
 
 # Stations that leave, and the description that still has them, as their removal wants it.
 LEAVING = "steelyard_leaving"
@@ -22,6 +22,7 @@ class HostFacts(BaseModel):
     """How a machine is reached. `address`: by operator and members alike; `host_key`: public.
 
     `jump`: through which machine ssh goes, when the address is a private one; that one `forwards`.
+    `inside`: by which members reach it, when that is another address.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,6 +33,7 @@ class HostFacts(BaseModel):
     key_file: str
     jump: str | None = None
     forwards: bool = False
+    inside: IPv4Address | None = None
 
 
 class HostVariables(TypedDict, total=False):
@@ -43,13 +45,19 @@ class HostVariables(TypedDict, total=False):
     steelyard_host_key: str
     steelyard_jump: str
     base_ssh_tcp_forwarding: str
+    steelyard_address: str
 
 
 class Inventory(TypedDict):
-    """Hosts by their names, and the variables of all."""
+    """Hosts by their names, the variables of all, and groups of hosts.
+
+    `groups` has those that do not follow from the description; inventories that older versions put
+    on record have none.
+    """
 
     hosts: dict[str, HostVariables]
     vars: dict[str, Any]
+    groups: NotRequired[dict[str, list[str]]]
 
 
 def inventory_of(
@@ -62,6 +70,9 @@ def inventory_of(
     """The inventory. `variables` are the target's; the configuration's win over them."""
     config = layout.config
     hosts = {name: _host(one) for name, one in facts.items()}
+    for name in layout.groups.get(MONITORING_GROUP, []):
+        # Its pages have no log-in, and are reached by ssh -L.
+        hosts[name]["base_ssh_tcp_forwarding"] = "local"
     for name, outside in config.outside.items():
         hosts[name] = _host(
             HostFacts(
@@ -88,7 +99,7 @@ def inventory_of(
             "consortium": layout.spec.model_dump(mode="json"),
             "stations": sorted(layout.leaving.stations),
         }
-    return {"hosts": dict(sorted(hosts.items())), "vars": told}
+    return {"hosts": dict(sorted(hosts.items())), "vars": told, "groups": layout.groups}
 
 
 def _host(facts: HostFacts) -> HostVariables:
@@ -102,6 +113,8 @@ def _host(facts: HostFacts) -> HostVariables:
         made["steelyard_jump"] = facts.jump
     if facts.forwards:
         made["base_ssh_tcp_forwarding"] = "local"
+    if facts.inside is not None:
+        made["steelyard_address"] = str(facts.inside)
     return made
 
 
@@ -134,7 +147,7 @@ def runs_of(inventory: Inventory, playbook: str) -> list[Run]:
         for station in leaving["stations"]:
             described = {"consortium": spec.model_dump(mode="json")}
             own: Inventory = {
-                "hosts": inventory["hosts"],
+                **inventory,
                 "vars": {**inventory["vars"], **described},
             }
             runs.append(Run(REMOVE_STATION, own, {"station": station}))
@@ -166,4 +179,8 @@ def for_ansible(inventory: Inventory, known_hosts_file: str, root: Path) -> dict
     paths = {
         name: str(root / inventory["vars"][name]) for name in BUNDLES if name in inventory["vars"]
     }
-    return {"all": {"hosts": hosts, "vars": inventory["vars"] | paths}}
+    groups = {
+        name: {"hosts": {one: {} for one in members}}
+        for name, members in inventory.get("groups", {}).items()
+    }
+    return {"all": {"hosts": hosts, "vars": inventory["vars"] | paths, "children": groups}}

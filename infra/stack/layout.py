@@ -19,6 +19,9 @@ from infra.stack.models import Size, StackConfig
 from infra.stack.networks import network_problems
 from infra.stack.sizes import SIZES
 
+# The machine that collects figures: the description has no place for it.
+MONITORING = "monitoring"
+MONITORING_GROUP = "steelyard_monitoring"
 # infra.machines takes the same.
 _MACHINE_NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 _NAME_LENGTH = 40
@@ -55,6 +58,11 @@ class Layout:
         """The description that Ansible is given."""
         return self.remaining.model_dump(mode="json")
 
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Groups of the inventory that do not follow from the description."""
+        return {MONITORING_GROUP: [MONITORING]} if self.config.monitoring else {}
+
 
 def lay_out(config: StackConfig) -> Layout:
     """Machines and consortium of a configuration. Raises InvalidStack with every reason."""
@@ -76,10 +84,21 @@ def lay_out(config: StackConfig) -> Layout:
             if one not in problems
         ]
     problems += _machine_problems(config, machines)
+    if config.monitoring and MONITORING in {*_hosts(spec), *config.outside}:
+        problems.append(
+            f"machine {MONITORING}: with steelyard:monitoring the stack makes one of this name "
+            "itself, call the host otherwise"
+        )
     if config.target == "aws" and not spec.platform.names:
         problems.append(
             "steelyard:consortium.platform.names is empty: on target aws users reach the APIs by a "
             "name, which stands in the certificate"
+        )
+    managed = config.target == "aws" and config.aws is not None and config.aws.database == "rds"
+    if managed and spec.platform.host in config.outside:
+        problems.append(
+            f"steelyard:aws.database is rds, and the platform's host {spec.platform.host} is in "
+            "steelyard:outside: only the stack's own machine reaches that database, take host"
         )
     problems += network_problems(config, len(machines))
     if problems:
@@ -122,6 +141,9 @@ def _machines(
         plans.append(
             MachinePlan(host, kinds, nodes, _size(config, spec, host), config.protect and kept)
         )
+    if config.monitoring:
+        # Its figures can be collected anew.
+        plans.append(MachinePlan(MONITORING, ("monitoring",), (), config.sizes.monitoring, False))
     return tuple(plans)
 
 

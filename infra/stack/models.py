@@ -32,6 +32,7 @@ class SizesConfig(Described):
         default="medium", description="A customer's machine: its admin node and its stations'."
     )
     platform: Size = Field(default="medium", description="The machine of both APIs.")
+    monitoring: Size = Field(default="small", description="The machine that collects figures.")
     other: Size = Field(default="small", description="Every other machine, such as a SmartBox.")
     customers: dict[Name, Size] = Field(
         default={}, description="Sizes of single customers' machines, by the customers' names."
@@ -132,10 +133,16 @@ class AwsConfig(Described):
     )
     database: Literal["rds", "host"] = Field(
         default="host",
-        description=(
-            "PostgreSQL as a service (rds; only without `configure` yet), or on the platform's own "
-            "machine (host)."
-        ),
+        description="PostgreSQL as a service (rds), or on the platform's own machine (host).",
+    )
+    database_ca_checksum: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = (
+        Field(
+            default=None,
+            description=(
+                "SHA-256 of the region's bundle of authorities of the databases' certificates, "
+                "which the platform's machine fetches. Required for rds with `configure`."
+            ),
+        )
     )
     database_class: Annotated[str, StringConstraints(pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$")] = (
         Field(default="db.t4g.medium", description="The class of the database's instances.")
@@ -181,6 +188,13 @@ class StackConfig(Described):
     )
     outside: dict[Host, OutsideHost] = Field(
         default={}, description="Hosts that the stack does not make, by their names."
+    )
+    monitoring: bool = Field(
+        default=False,
+        description=(
+            "Whether a machine `monitoring` collects the figures of all hosts (Prometheus), and "
+            "all hosts tell them."
+        ),
     )
     protect: bool = Field(
         default=True, description="Whether what holds tickets is protected from being deleted."

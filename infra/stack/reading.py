@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from infra.consortium.checks import plain_secrets
 from infra.stack.errors import InvalidStack
+from infra.stack.managed_database import database_ca_url
 from infra.stack.models import StackConfig
 
 NAMESPACE = "steelyard"
@@ -52,10 +53,11 @@ def parse_stack(document: Any) -> StackConfig:
     problems = []
     if config.target == "aws" and config.aws is None:
         problems.append(f"{NAMESPACE}:aws is missing: target aws needs it")
-    if config.configure and config.aws is not None and config.aws.database == "rds":
+    cloud = config.aws if config.target == "aws" else None
+    if config.configure and cloud and cloud.database == "rds" and not cloud.database_ca_checksum:
         problems.append(
-            f"{NAMESPACE}:aws.database is rds, which playbooks/platform.yml cannot use yet: take "
-            f"host, or set {NAMESPACE}:configure to false and set the platform up by hand"
+            f"{NAMESPACE}:aws.database_ca_checksum is missing: the platform checks the database's "
+            f"certificate by {database_ca_url(cloud.region)}, which must have that SHA-256"
         )
     if config.configure and config.application is None:
         problems.append(

@@ -60,6 +60,15 @@ def test_only_its_own_cells_reach_a_smartbox():
     }
 
 
+def test_a_host_of_no_kind_has_what_every_machine_has():
+    """Such as the one that ssh goes through: its figures, where somebody collects them."""
+    spec = parse(example())
+    addresses = ADDRESSES | {"watcher": "10.9.9.9"}
+    (rule,) = firewall_rules(spec, addresses, "gate", monitoring=["watcher"])
+    assert (rule["name"], rule["sources"]) == ("node-exporter", ["10.9.9.9"])
+    assert firewall_rules(spec, addresses, "gate") == []
+
+
 def test_the_engines_own_apis_are_in_no_rule():
     """JSON-RPC and Tessera's client API are nobody's business."""
     assert not {one.port for one in EXPOSED} & set(range(22000, 22100))

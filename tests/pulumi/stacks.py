@@ -62,6 +62,7 @@ def stack(customers: int = 2, *, target: str = "local", **changes: Any) -> dict[
             "operator_key_file": "~/.ssh/id_ed25519",
             "zone_id": "Z0123456789ABC",
             "database": "rds",
+            "database_ca_checksum": "ab" * 32,
             "alarm_email": "ops@example.org",
         }
     return document | changes
@@ -109,6 +110,7 @@ class Engine(mocks.Mocks):
             outputs["bucket"] = args.name
         elif kind == "aws:rds/instance:Instance":
             outputs["address"] = "database.example"
+            outputs["identifier"] = f"{args.name}-1"
             outputs["masterUserSecrets"] = [{"secretArn": "arn:aws:secretsmanager:::secret:db"}]
         outputs.setdefault("arn", f"arn:aws:::{args.name}")
         return f"{args.name}-id", outputs

@@ -3,9 +3,11 @@
 import json
 
 import pytest
-from stacks import customer, stack, tried
+from stacks import KEY, customer, stack, tried
 
+from infra.consortium.checks import plain_secrets
 from infra.consortium.exposure import EXPOSED
+from infra.program.configuring import Configuration
 from infra.stack.errors import InvalidStack
 from infra.stack.layout import lay_out
 from infra.stack.models import StackConfig
@@ -94,6 +96,22 @@ def test_no_machine_may_do_everything(engine):
     assert [name for name, text in policies.items() if "GetSecretValue" in text] == ["platform"]
 
 
+def test_the_platform_reads_one_secret_by_one_key(engine):
+    """The database's, and no machine's escrow; with the stack's own key alone."""
+    (policy,) = (one for one in engine.of(":RolePolicy") if one.name == "platform")
+    statements = json.loads(policy.inputs["policy"])["Statement"]
+    by_action = {action: one["Resource"] for one in statements for action in one["Action"]}
+    assert by_action["secretsmanager:GetSecretValue"] == ["arn:aws:secretsmanager:::secret:db"]
+    (key,) = engine.of("kms/key:Key")
+    assert by_action["kms:Decrypt"] == [f"arn:aws:::{key.name}"]
+    assert {one for one in by_action if one.startswith(("kms:", "secretsmanager:"))} == {
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+    }
+
+
 def test_the_database_keeps_its_password_itself(engine):
     """No password is an input, so none is in the state."""
     (one,) = engine.of("rds/instance:Instance")
@@ -149,13 +167,18 @@ def test_without_a_managed_database_the_platforms_own_is_used():
     document["aws"] |= {"database": "host"}
     engine, outputs = tried(document)
     assert engine.of("rds/instance:Instance") == []
-    assert "platform_database_url" not in outputs["inventory"]["vars"]
+    told = outputs["inventory"]["vars"]
+    assert [name for name in told if "database" in name or "postgresql" in name] == []
 
 
-def test_the_gates_name_is_taken():
-    """It would be made twice."""
+@pytest.mark.parametrize("outside", [False, True])
+def test_the_gates_name_is_taken(outside):
+    """It would be made twice, or be another's in the inventory."""
     document = stack(target="aws")
-    document["consortium"]["network"][0]["host"] = "gate"
+    if outside:
+        document["outside"] = {"gate": {"address": "203.0.113.7", "host_key": KEY}}
+    else:
+        document["consortium"]["network"][0]["host"] = "gate"
     layout = lay_out(StackConfig.model_validate(document))
     with pytest.raises(
         InvalidStack, match="machine gate: target aws makes one of this name itself"
@@ -178,3 +201,79 @@ def test_a_machines_zone_is_its_own():
     """It does not follow from who else is there."""
     assert zone_of("customer-7", 3) == zone_of("customer-7", 3)
     assert {zone_of(f"customer-{number}", 3) for number in range(30)} == {0, 1, 2}
+
+
+def test_the_databases_user_is_the_applications_own():
+    """The master's password changes: roles are told where it is, and never use it as the APIs'."""
+    engine, outputs = tried(stack(1, target="aws"))
+    (one,) = engine.of("rds/instance:Instance")
+    told = outputs["inventory"]["vars"]
+    assert told["platform_database"] == "remote"
+    assert told["platform_database_url"] == "postgresql://platform@database.example:5432/steelyard"
+    assert one.inputs["username"] != "platform"
+    assert told["postgresql_remote_secret_arn"] == "arn:aws:secretsmanager:::secret:db"
+    assert told["postgresql_remote_ca_checksum"] == "ab" * 32
+    assert plain_secrets(told) == []
+
+
+def test_a_monitoring_machine_reaches_figures_and_nothing_else():
+    """By the table of exposure; it may ask nothing of the provider, and the world not reach it."""
+    engine, outputs = tried(stack(2, target="aws", monitoring=True))
+    rules = [one.inputs for one in engine.of(":SecurityGroupIngressRule")]
+    watching = {
+        (one["securityGroupId"], one["fromPort"])
+        for one in rules
+        if one.get("referencedSecurityGroupId") == "monitoring-id"
+    }
+    kinds = ("gate", "node", "platform", "monitoring")
+    assert watching == {(f"{kind}-id", 9100) for kind in kinds}
+    own = {
+        (one["fromPort"], one.get("referencedSecurityGroupId"), one.get("cidrIpv4"))
+        for one in rules
+        if one["securityGroupId"] == "monitoring-id"
+    }
+    assert own == {(22, "gate-id", None), (9100, "monitoring-id", None)}
+    (machine,) = (one for one in engine.of("ec2/instance:Instance") if one.name == "monitoring")
+    assert machine.inputs["subnetId"].startswith("private")
+    assert machine.inputs["vpcSecurityGroupIds"] == ["monitoring-id"]
+    assert "iamInstanceProfile" not in machine.inputs
+    assert "monitoring" not in {one.name for one in engine.of(":RolePolicy")}
+    # Figures of the gate come from its inner address: the monitoring group is unknown outside.
+    gate = outputs["inventory"]["hosts"]["gate"]
+    assert gate["steelyard_address"] != gate["ansible_host"]
+
+
+def test_without_one_nobody_reaches_figures(engine):
+    """No rule for them, and no group."""
+    rules = engine.of(":SecurityGroupIngressRule")
+    assert [one.name for one in rules if one.inputs["fromPort"] == 9100] == []
+    assert "monitoring" not in {one.name for one in engine.of(":SecurityGroup")}
+
+
+def test_the_playbooks_wait_for_ways_and_rights(monkeypatch):
+    """And, at the end of a stack, these for the last backup, which goes through them."""
+    given = []
+
+    class Watched(Configuration):
+        def __init__(self, name, props, opts=None):
+            given.extend(opts.depends_on)
+            super().__init__(name, props, opts)
+
+    monkeypatch.setattr("infra.program.consortium.Configuration", Watched)
+    monkeypatch.setattr("infra.program.consortium.application_version", lambda *_: "1")
+    tried(stack(1, target="aws", configure=True, application={"server_bundle": "x"}))
+    kinds = {type(one).__name__ for one in given}
+    assert kinds == {
+        *("Network", "Firewall", "Keys", "Backups", "Database", "Identity", "Names"),
+        *("Host", "HostKey"),
+    }
+
+
+def test_somebody_is_told_before_the_database_is_full(engine):
+    """One alarm for it, as for each machine one that fails."""
+    alarms = {one.name: one.inputs for one in engine.of(":MetricAlarm")}
+    machines = {f"{one.name}-fails" for one in engine.of("ec2/instance:Instance")}
+    assert set(alarms) == machines | {"database-is-full"}
+    watched = {"DBInstanceIdentifier": "steelyard-test-1"}
+    assert alarms["database-is-full"]["dimensions"] == watched
+    assert all(one["alarmActions"] for one in alarms.values())

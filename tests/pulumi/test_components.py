@@ -126,3 +126,16 @@ def test_a_leaving_station_takes_no_vote_away():
         "playbooks/remove-station.yml -e station='station-2-1'"
     )
     assert told["consortium"]["customers"][1]["stations"] == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_monitoring_machine_is_in_its_group(target):
+    """Of the size that is asked for, reached by ssh -L, and not protected: it has no ticket."""
+    document = stack(1, target=target, monitoring=True, sizes={"monitoring": "medium"})
+    plan = lay_out(StackConfig.model_validate(document)).machines[-1]
+    assert (plan.name, plan.kinds, plan.size) == ("monitoring", ("monitoring",), "medium")
+    assert not plan.protected
+    _, outputs = tried(document)
+    inventory = outputs["inventory"]
+    assert inventory["groups"] == {"steelyard_monitoring": ["monitoring"]}
+    assert inventory["hosts"]["monitoring"]["base_ssh_tcp_forwarding"] == "local"

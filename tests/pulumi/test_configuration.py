@@ -161,10 +161,47 @@ WRONG: dict[str, tuple[str, Change, str]] = {
             "steelyard:configure to false"
         ),
     ),
-    "a database that the playbooks cannot use": (
+    "a database whose certificate nobody could check": (
         "aws",
-        lambda d: d.update(configure=True, application={"server_bundle": "x"}),
-        "steelyard:aws.database is rds, which playbooks/platform.yml cannot use yet: take host",
+        lambda d: (
+            d["aws"].pop("database_ca_checksum"),
+            d.update(configure=True, application={"server_bundle": "x"}),
+        ),
+        (
+            "steelyard:aws.database_ca_checksum is missing: the platform checks the database's "
+            "certificate by https://truststore.pki.rds.amazonaws.com/eu-west-1/eu-west-1-bundle.pem"
+        ),
+    ),
+    "a platform elsewhere with a database here": (
+        "aws",
+        lambda d: d.update(outside={"platform": {"address": "203.0.113.7", "host_key": KEY}}),
+        (
+            "steelyard:aws.database is rds, and the platform's host platform is in "
+            "steelyard:outside: only the stack's own machine reaches that database, take host"
+        ),
+    ),
+    "half a checksum": (
+        "aws",
+        lambda d: d["aws"].update(database_ca_checksum="abc"),
+        "steelyard:aws.database_ca_checksum is abc: string should match pattern",
+    ),
+    "a customer called monitoring": (
+        "local",
+        lambda d: (
+            d["consortium"]["customers"].append(customer(3) | {"name": "monitoring"})
+            or d.update(monitoring=True)
+        ),
+        (
+            "machine monitoring: with steelyard:monitoring the stack makes one of this name "
+            "itself, call the host otherwise"
+        ),
+    ),
+    "an outside host called monitoring": (
+        "aws",
+        lambda d: d.update(
+            monitoring=True, outside={"monitoring": {"address": "203.0.113.7", "host_key": KEY}}
+        ),
+        "machine monitoring: with steelyard:monitoring the stack makes one of this name itself",
     ),
     "a secret in plain text": (
         "local",

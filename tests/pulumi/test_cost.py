@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from stacks import customer, stack
 
-from infra.stack.cost import PARTY_BYTES, SCALES, Scale
+from infra.stack.cost import MONITORING_SIZE, PARTY_BYTES, SCALES, Scale
 from infra.stack.layout import lay_out
 from infra.stack.models import StackConfig
 from infra.stack.sizes import SIZES
@@ -44,3 +44,13 @@ def test_more_stations_cost_more():
     costs = [one.monthly_dollars for one in SCALES]
     assert costs == sorted(costs)
     assert Scale(2, 4, "medium").gib_a_year > SCALES[0].gib_a_year * 1.9
+
+
+def test_a_monitoring_machine_costs_what_its_size_does():
+    """Less than any other machine's stack, and of the size that a stack takes."""
+    document = stack(2, target="aws", monitoring=True)
+    plan = lay_out(StackConfig.model_validate(document)).machines[-1]
+    assert plan.size == MONITORING_SIZE
+    costs = {one.monitoring_dollars for one in SCALES}
+    assert len(costs) == 1
+    assert 0 < costs.pop() < SCALES[0].monthly_dollars / 10

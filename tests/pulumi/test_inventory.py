@@ -21,7 +21,7 @@ def test_the_inventory_is_the_one_on_record(target):
 
     After a change that is meant: write `made` into the file.
     """
-    document = stack(2, target=target, leaving=["station-2-1"])
+    document = stack(2, target=target, leaving=["station-2-1"], monitoring=True)
     document["application"] = {"server_bundle": "dist/server.tar"}
     document["outside"] = {"box": {"address": "203.0.113.7", "host_key": KEY}}
     _, outputs = tried(document)
@@ -44,6 +44,25 @@ def test_ansible_reads_it(tmp_path):
     assert told["platform"]["steelyard_server_bundle"] == f"{tmp_path}/dist/server.tar"
     assert "StrictHostKeyChecking=yes" in told["platform"]["ansible_ssh_common_args"]
     assert secrets_in_files([str(path)]) == []
+
+
+def test_ansible_reads_its_groups_and_a_databases_place(tmp_path):
+    """The group of the monitoring host; what is told of the database is no secret in plain text."""
+    _, outputs = tried(stack(1, target="aws", monitoring=True))
+    path = tmp_path / "inventory.json"
+    path.write_text(json.dumps(for_ansible(outputs["inventory"], "/keys", tmp_path)))
+    done = subprocess.run(
+        [ANSIBLE_INVENTORY, "-i", path, "--list"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["steelyard_monitoring"] == {"hosts": ["monitoring"]}
+    assert secrets_in_files([str(path)]) == []
+
+
+def test_an_inventory_on_record_without_groups_is_read():
+    """The last backup of a stack that an older version made."""
+    _, outputs = tried(stack(1))
+    older = {name: one for name, one in outputs["inventory"].items() if name != "groups"}
+    assert for_ansible(older, "/keys", Path("/"))["all"]["children"] == {}
 
 
 def test_host_keys_are_those_of_the_machines():

@@ -46,6 +46,16 @@ def test_it_lists_the_stacks_hosts(program, tmp_path, capsys):
     assert len(keys.read_text().splitlines()) == 5
 
 
+def test_it_lists_the_group_of_the_monitoring_host(program, capsys):
+    """Beside all hosts, as Ansible asks a script for groups."""
+    _, outputs = tried(stack(1, monitoring=True))
+    program(json.dumps(outputs["inventory"]))
+    assert script.main(["--list"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["steelyard_monitoring"] == {"hosts": ["monitoring"]}
+    assert "monitoring" in told["all"]["hosts"]
+
+
 def test_a_station_that_leaves_is_in_the_description_that_is_asked_for(
     program, monkeypatch, capsys
 ):

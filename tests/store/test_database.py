@@ -250,3 +250,17 @@ def test_a_short_audit_key_is_refused(tmp_path: Path):
     key.write_text("short")
     with pytest.raises(ConfigurationError, match="at least 16 bytes"):
         Database(StoreSettings(url=f"sqlite:///{tmp_path}/x.db", audit_key_file=key))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "No such file"), ("", "no certificate"), ("x", "no certificate")]
+)
+def test_an_authority_that_is_none_is_named(tmp_path, content, reason):
+    """Before anything is connected to: a server would be refused for no visible reason."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigurationError, match=f"store.ca_file: .*ca.pem: {reason}"):
+        Database(
+            StoreSettings(url="postgresql://platform@database.example/steelyard", ca_file=path)
+        )

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -174,10 +175,24 @@ def _make_engine(settings: StoreSettings) -> AsyncEngine:
                 "application_name": "steelyard",
                 "statement_timeout": str(milliseconds),
             },
+            **_verified(settings),
         },
     )
     event.listen(engine.sync_engine, "begin", _begin_postgresql)
     return engine
+
+
+def _verified(settings: StoreSettings) -> dict[str, ssl.SSLContext]:
+    """The driver's argument for TLS, where the server's authority is known."""
+    if settings.ca_file is None:
+        return {}
+    try:
+        context = ssl.create_default_context(cafile=str(settings.ca_file))
+    except OSError as error:  # also of ssl: what is no certificate
+        reason = error.strerror if not isinstance(error, ssl.SSLError) else "no certificate in it"
+        raise ConfigurationError(f"store.ca_file: {settings.ca_file}: {reason}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return {"ssl": context}
 
 
 def _create_privately(path: Path) -> None:

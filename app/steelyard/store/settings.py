@@ -30,6 +30,11 @@ class StoreSettings(Section):
     password_file: Path | None = Field(
         None, description="File with the database user's password (PostgreSQL)."
     )
+    ca_file: Path | None = Field(
+        None,
+        description="Authority of the database server's certificate (PEM, PostgreSQL elsewhere). "
+        "With it the connection is TLS, and the server must be the one that the URL names.",
+    )
     audit_key_file: Path | None = Field(
         None,
         description="File with a secret of at least 16 bytes that keys the audit log's hash chain; "

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.stack.managed_database import APPLICATION_USER
+
 PORT = 5432
 NAME = "steelyard"
 _ENGINE = "17"
@@ -25,7 +27,11 @@ class DatabaseArgs:
 
 
 class Database(pulumi.ComponentResource):
-    """PostgreSQL in two zones. The provider makes and keeps its password: no state has it."""
+    """PostgreSQL in two zones. The provider makes and keeps its master's password.
+
+    No state has it. `url` is the application's: role postgresql makes its user and its password on
+    the platform's machine.
+    """
 
     def __init__(
         self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None
@@ -82,7 +88,7 @@ class Database(pulumi.ComponentResource):
         )
         self.secret_arn = self.instance.master_user_secrets.apply(_first_arn)
         self.url = pulumi.Output.format(
-            "postgresql://{0}@{1}:{2}/{0}?ssl=verify-full", NAME, self.instance.address, PORT
+            "postgresql://{0}@{1}:{2}/{3}", APPLICATION_USER, self.instance.address, PORT, NAME
         )
         self.register_outputs({"url": self.url})
 

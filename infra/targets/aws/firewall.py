@@ -6,9 +6,9 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from infra.consortium.exposure import EXPOSED, Exposed
+from infra.consortium.exposure import EVERY_KIND, EXPOSED, Exposed
 
-GroupName = Literal["gate", "node", "platform"]
+GroupName = Literal["gate", "node", "platform", "monitoring"]
 GROUPS: tuple[GroupName, ...] = ("gate", "node", "platform")
 _EVERYWHERE = "0.0.0.0/0"
 # What machines ask of others: packages, the provider's services, the time. Names: inside.
@@ -17,13 +17,18 @@ _OUTWARD = (("tcp", 80), ("tcp", 443), ("udp", 123))
 
 @dataclass(frozen=True)
 class FirewallArgs:
-    """`last_slot`: the greatest slot of a node. `outside_nodes`: addresses of nodes elsewhere."""
+    """`last_slot`: the greatest slot of a node. `outside_nodes`: addresses of nodes elsewhere.
+
+    `watched`: whether a machine collects figures, also of `outside_hosts`.
+    """
 
     vpc_id: pulumi.Input[str]
     range: str
     operators: tuple[str, ...]
     last_slot: int
     outside_nodes: tuple[str, ...] = ()
+    watched: bool = False
+    outside_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,18 @@ class Firewall(pulumi.ComponentResource):
     ) -> None:
         super().__init__("steelyard:aws:Firewall", name, {}, opts)
         self._args = args
+        kinds: tuple[GroupName, ...] = (*GROUPS, "monitoring") if args.watched else GROUPS
         own = pulumi.ResourceOptions(parent=self)
-        self.groups = {
+        self.groups: dict[str, aws.ec2.SecurityGroup] = {
             kind: aws.ec2.SecurityGroup(
                 kind, vpc_id=args.vpc_id, description=f"machines of kind {kind}", opts=own
             )
-            for kind in GROUPS
+            for kind in kinds
         }
-        for kind in GROUPS:
+        for kind in kinds:
             for exposed in EXPOSED:
-                if exposed.name == "ssh" or kind in exposed.listens_on:
+                # The gate is no member, and has what every machine has.
+                if exposed.listens_on == EVERY_KIND or kind in exposed.listens_on:
                     self._let_in(kind, exposed)
             self._let_out(kind)
         self.register_outputs({name: one.id for name, one in self.groups.items()})
@@ -81,10 +88,9 @@ class Firewall(pulumi.ComponentResource):
         if exposed.callers == "node":
             inside = _Source(group_id=self.groups["node"].id)
             return [inside, *(_Source(network=one) for one in _hosts(self._args.outside_nodes))]
-        if exposed.callers == "platform":
-            return [_Source(group_id=self.groups["platform"].id)]
-        # Load cells are at stations, and nothing of ours collects figures in the cloud yet.
-        return []
+        # Load cells are at stations, and a machine that collects figures is not in every stack.
+        group = self.groups.get(exposed.callers)
+        return [] if group is None else [_Source(group_id=group.id)]
 
     def _let_out(self, kind: GroupName) -> None:
         rules = [(f"{protocol}-{port}", protocol, port, port) for protocol, port in _OUTWARD]
@@ -99,7 +105,9 @@ class Firewall(pulumi.ComponentResource):
                 description="packages, the provider's services, time",
                 opts=pulumi.ResourceOptions(parent=self),
             )
-        for place, one in enumerate((self._args.range, *_hosts(self._args.outside_nodes))):
+        args = self._args
+        outside = args.outside_hosts if kind == "monitoring" else args.outside_nodes
+        for place, one in enumerate((args.range, *_hosts(outside))):
             aws.vpc.SecurityGroupEgressRule(
                 f"{kind}-out-members-{place}",
                 security_group_id=self.groups[kind].id,

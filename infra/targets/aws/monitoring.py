@@ -9,21 +9,29 @@ import pulumi_aws as aws
 from infra.targets.aws.policies import document, statement, taken_by
 
 _LOG_DAYS = 90
+_LEAST_ROOM = 2 << 30  # bytes of a database's disk, which grows by itself up to its own limit
 _TO_LOGS = ("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams")
 
 
 @dataclass(frozen=True)
 class MonitoringArgs:
-    """`instances`: by machine. `email`: who is told; nobody, when it is None."""
+    """`instances`: by machine. `database`: its identifier, where the provider runs one.
+
+    `email`: who is told; nobody, when it is None.
+    """
 
     vpc_id: pulumi.Input[str]
     instances: Mapping[str, pulumi.Input[str]]
     key_arn: pulumi.Input[str]
     email: str | None
+    database: pulumi.Input[str] | None = None
 
 
 class Monitoring(pulumi.ComponentResource):
-    """Flow logs, and an alarm for each machine. The hosts' own figures are role monitoring's."""
+    """Flow logs, and an alarm for each machine and for the database's disk.
+
+    The hosts' own figures are role monitoring's.
+    """
 
     def __init__(
         self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None
@@ -47,6 +55,22 @@ class Monitoring(pulumi.ComponentResource):
                 comparison_operator="GreaterThanThreshold",
                 threshold=0,
                 period=60,
+                evaluation_periods=3,
+                treat_missing_data="breaching",
+                alarm_actions=[topic.arn],
+                opts=own,
+            )
+        if args.database is not None:
+            aws.cloudwatch.MetricAlarm(
+                "database-is-full",
+                alarm_description="the entity database has less than 2 GiB of room",
+                namespace="AWS/RDS",
+                metric_name="FreeStorageSpace",
+                dimensions={"DBInstanceIdentifier": args.database},
+                statistic="Minimum",
+                comparison_operator="LessThanThreshold",
+                threshold=_LEAST_ROOM,
+                period=300,
                 evaluation_periods=3,
                 treat_missing_data="breaching",
                 alarm_actions=[topic.arn],

@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from infra.consortium.nodes import all_nodes
 from infra.stack.errors import InvalidStack
 from infra.stack.layout import Layout, MachinePlan
+from infra.stack.managed_database import CA_FILE, PASSWORD_FILE, database_ca_url
 from infra.stack.models import AwsConfig
 from infra.stack.networks import subnets_of
 from infra.targets.aws.backups import Backups, BackupsArgs
@@ -33,9 +34,10 @@ class AwsTarget:
     stack: str
 
     def build(self, layout: Layout, parent: pulumi.Resource) -> Built:
-        """Declare everything. Raises InvalidStack where the layout has a machine called gate."""
+        """Declare everything. Raises InvalidStack where the layout has a host called gate."""
         config = layout.config.aws
-        if config is None or any(one.name == GATE for one in layout.machines):
+        taken = {*(one.name for one in layout.machines), *layout.config.outside}
+        if config is None or GATE in taken:
             raise InvalidStack([f"machine {GATE}: target aws makes one of this name itself"])
         return _Building(self.stack, layout, config, parent).built()
 
@@ -57,6 +59,7 @@ class _Building:
         # Components hand it on to their children.
         self._own = pulumi.ResourceOptions(parent=parent, providers=[self._provider])
         self._subnets = subnets_of(config)
+        self._identities: list[Identity] = []
 
     def built(self) -> Built:
         layout, config = self._layout, self._config
@@ -97,6 +100,8 @@ class _Building:
             operators=tuple(str(one) for one in layout.config.operators),
             last_slot=max(node.slot for node, *_ in all_nodes(layout.spec)),
             outside_nodes=tuple(sorted(outside)),
+            watched=layout.config.monitoring,
+            outside_hosts=tuple(sorted(str(one.address) for one in layout.config.outside.values())),
         )
 
     def _keys_args(self) -> KeysArgs:
@@ -146,8 +151,8 @@ class _Building:
         )
 
     def _profile(self, plan: MachinePlan) -> pulumi.Output[str] | None:
-        """What the machine may ask of the provider; the gate keeps nothing, and may nothing."""
-        if plan.name == GATE:
+        """What the machine may ask of the provider: nothing, where it keeps nothing of worth."""
+        if not plan.nodes and not plan.public:
             return None
         database = self._database if plan.public else None
         escrow = self._keys.escrow.get(plan.name)
@@ -162,6 +167,7 @@ class _Building:
             ),
             self._own,
         )
+        self._identities.append(identity)
         return identity.profile.name
 
     def _watch(self, hosts: dict[str, Host]) -> None:
@@ -172,6 +178,7 @@ class _Building:
                 instances={name: one.instance.id for name, one in hosts.items()},
                 key_arn=self._keys.key.arn,
                 email=self._config.alarm_email,
+                database=self._database.instance.identifier if self._database else None,
             ),
             self._own,
         )
@@ -180,8 +187,10 @@ class _Building:
         platform = self._layout.spec.platform
         address = _public(hosts[platform.host]) if platform.host in hosts else None
         names = tuple(platform.names)
+        named = []
         if self._config.zone_id is not None and address is not None and names:
-            Names(self._name, NamesArgs(self._config.zone_id, names, address), self._own)
+            args = NamesArgs(self._config.zone_id, names, address)
+            named.append(Names(self._name, args, self._own))
         outside = self._layout.config.outside.get(platform.host)
         api = names[0] if names else (address or str(outside.address if outside else ""))
         made = {
@@ -191,13 +200,19 @@ class _Building:
         made[GATE] = BuiltHost(
             *(gate.key, _public(gate), gate.key.host_key, USER, self._key_file()),
             forwards=True,
+            inside=gate.address,
         )
         return Built(
             hosts=made,
             api_host=pulumi.Output.from_input(api),
             ssh_sources=[gate.address],
             variables=self._variables(),
+            parts=[*self._parts(), *hosts.values(), gate, *named],
         )
+
+    def _parts(self) -> list[pulumi.Resource]:
+        found = [self._network, self._firewall, self._keys, self._backups, *self._identities]
+        return [*found, self._database] if self._database is not None else [*found]
 
     def _variables(self) -> dict[str, pulumi.Input[Any]]:
         """What the roles are told of the cloud's parts."""
@@ -214,9 +229,21 @@ class _Building:
             "backup_repository": places["data"],
             "backup_key_repository": places["keys"],
         }
-        if self._database is not None:
-            told["platform_database_url"] = self._database.url
-            told["steelyard_database_secret"] = self._database.secret_arn
+        return told | self._database_variables()
+
+    def _database_variables(self) -> dict[str, pulumi.Input[Any]]:
+        if self._database is None:
+            return {}
+        told: dict[str, pulumi.Input[Any]] = {
+            "platform_database": "remote",
+            "platform_database_url": self._database.url,
+            "platform_database_password_file": PASSWORD_FILE,
+            "platform_database_ca_file": CA_FILE,
+            "postgresql_remote_ca_url": database_ca_url(self._config.region),
+            "postgresql_remote_secret_arn": self._database.secret_arn,
+        }
+        if self._config.database_ca_checksum is not None:
+            told["postgresql_remote_ca_checksum"] = self._config.database_ca_checksum
         return told
 
     def _key_file(self) -> pulumi.Output[str]:
@@ -232,6 +259,8 @@ def groups_of(plan: MachinePlan) -> tuple[GroupName, ...]:
         found.append("node")
     if "platform" in plan.kinds:
         found.append("platform")
+    if "monitoring" in plan.kinds:
+        found.append("monitoring")
     return tuple(found)
 
 
