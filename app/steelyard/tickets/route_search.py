@@ -100,7 +100,7 @@ class RouteSearch:
         return RoutePage(tuple(walk.weighings), None)
 
     async def window(self, sources: Sequence[Source], start: int, end: int) -> list[Found]:
-        """All weighings with a vehicle from `start` to `end` (ms), in order. Raises RouteTooBusy."""
+        """All weighings with a vehicle from `start` to `end` (ms). Raises RouteTooBusy."""
         wanted = TicketFilter(timestamp_from=max(0, start), timestamp_to=end)
         budget = _Budget(self._scan, self._rounds)
         weighings: list[Found] = []
