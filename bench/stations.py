@@ -250,9 +250,8 @@ def _load_part(options: argparse.Namespace, directory: Path) -> list[tuple[str, 
         finally:
             box.kill()
         show_load(f"{options.cells}, {pack}", found[pack], total)
-    print(
-        f"\nfive in a message / one: {found[5].share(1) / found[1].share(1):.2f} times the time\n"
-    )
+    ratio = found[5].share(1) / found[1].share(1)
+    print(f"\nfive in a message / one: {ratio:.2f} times the time\n")
     print("| of one core, estimated | share |\n| --- | ---: |")
     share = found[5].share(total)
     for name, least, most in PIS:

@@ -374,7 +374,7 @@ async def test_mangled_traffic_raises_nothing(bench: Bench) -> None:
 
 async def test_open_handshakes_are_bounded_and_end(bench: Bench) -> None:
     """Handshakes that do not go on are bounded in number and in time."""
-    limits = ServerLimits(max_handshakes=2, handshake_seconds=0.3)
+    limits = ServerLimits(max_handshakes=2, handshake_seconds=0.3, yield_seconds=0)
     server = await bench.server(limits=limits)
     for _ in range(3):
         proxy = await bench.proxy(server)
@@ -389,6 +389,19 @@ async def test_open_handshakes_are_bounded_and_end(bench: Bench) -> None:
         lambda: server.counters.handshakes_refused == {"crowded-out": 1, "timeout": 2}, "the end"
     )
     assert server.counters.handshakes_open == 0
+
+
+async def test_handshakes_under_way_are_not_crowded_out(bench: Bench) -> None:
+    """When more come at once than may be open, each is let in in its turn, and none is thrown out."""
+    limits = ServerLimits(max_handshakes=2, max_sessions_per_certificate=100)
+    server = await bench.server(limits=limits)
+    clients = [await bench.client() for _ in range(8)]
+    requests = [client.request(sample_request(server)).response for client in clients]
+    answers = await asyncio.gather(*requests)
+    assert {answer.code for answer in answers} == {CHANGED}
+    assert server.counters.handshakes_ok == 8
+    assert server.counters.handshakes_refused == {}
+    assert server.counters.hellos_deferred > 0
 
 
 async def test_credentials_are_checked_at_the_start(bench: Bench) -> None:
