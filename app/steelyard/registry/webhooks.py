@@ -136,7 +136,14 @@ class Webhooks(Entities[Webhook]):
         async with self._database.session() as session:
             customer_id = caller_of(call).customer_id or ""
             await _check_room(session, customer_id)
-            row = Webhook(id=new_id(), customer_id=customer_id, status=Status.ACTIVE)
+            row = Webhook(
+                id=new_id(),
+                customer_id=customer_id,
+                status=Status.ACTIVE,
+                delivered_at=None,
+                failed_at=None,
+                failure=None,
+            )
             seal_target(self._vault, row, Target(call.body.url, secret))
             session.add(row)
             await session.flush()
