@@ -392,7 +392,7 @@ async def test_open_handshakes_are_bounded_and_end(bench: Bench) -> None:
 
 
 async def test_handshakes_under_way_are_not_crowded_out(bench: Bench) -> None:
-    """When more come at once than may be open, each is let in in its turn, and none is thrown out."""
+    """When more come at once than may be open, each has its turn, and none is thrown out."""
     limits = ServerLimits(max_handshakes=2, max_sessions_per_certificate=100)
     server = await bench.server(limits=limits)
     clients = [await bench.client() for _ in range(8)]

@@ -236,7 +236,7 @@ async def test_nothing_of_them_stands_in_the_clear(
     [
         (Route, {"name": "other", "name_key": "other"}, "route_a"),
         (Route, {"status": "disabled"}, "route_a"),
-        (Route, {"customer_id": "{customer_b}"}, "route_a"),
+        (Route, {"customer_id": "{customer_b}", "name": "x", "name_key": "x"}, "route_a"),
         (Webhook, {"customer_id": "{customer_b}"}, "webhook_a"),
     ],
 )

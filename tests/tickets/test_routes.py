@@ -191,11 +191,9 @@ async def test_a_foreign_cursor_is_refused(world: World) -> None:
 
 async def test_a_vehicle_may_have_a_slash(world: World) -> None:
     """Any name that a ticket may have can be asked for."""
-    for number, name in enumerate(("AB/12", "Ä?%&", "..", "東京 300"), start=1):
+    for number, name in enumerate(("AB/12", "Ä?%&", "東京 300"), start=1):
         await send(world, "a-1", number, vehicle=name)
         path = f"/v1/vehicles/{quote(name, safe='')}/route"
-        if name == "..":
-            continue  # no URL can have it as a part of its path (RFC 3986, 5.2.4)
         _, body = await world.ask("user a", "GET", path)
         assert [one["ticket"]["vehicle"] for one in body["weighings"]] == [name]
 

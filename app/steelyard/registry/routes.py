@@ -138,6 +138,8 @@ class Routes(Entities[Route]):
     async def change(self, session: AsyncSession, row: Route, patch: RoutePatch) -> None:
         """Anything of it; what is kept and what is new must agree."""
         before = open_plan(self._vault, row)
+        if not patch.model_fields_set:
+            return
         sent = {name: getattr(patch, name) for name in patch.model_fields_set}
         try:
             plan = RoutePlan.model_validate(dict(before) | {k: sent[k] for k in sent if k in _PLAN})

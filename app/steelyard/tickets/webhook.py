@@ -66,10 +66,9 @@ class WebhookSender:
 
         Any answer 2xx says that it was taken; redirects are not followed, bodies not read.
         """
-        url = URL(target.url)
-        if url.scheme != "https" or url.host is None:
-            raise Undelivered("no-https")
-        if _is_address(url.host) and not may_be_called(url.host, self._networks):
+        url = _https(target.url)
+        host = url.host or ""
+        if _is_address(host) and not may_be_called(host, self._networks):
             raise Undelivered("address-refused")  # aiohttp asks no resolver for an address
         headers = {
             "Content-Type": "application/json",
@@ -105,6 +104,16 @@ def sign(secret: bytes, event: str, at: int, body: bytes) -> str:
     message = f"{event}.{at}.".encode() + body
     digest = hmac.new(secret, message, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode()
+
+
+def _https(text: str) -> URL:
+    try:
+        url = URL(text)
+    except ValueError:
+        raise Undelivered("no-url") from None
+    if url.scheme != "https" or not url.host:
+        raise Undelivered("no-url")
+    return url
 
 
 def _is_address(host: str) -> bool:
