@@ -236,6 +236,34 @@ async def test_a_note_outlives_its_process(calm: World) -> None:
     assert await rows(calm, "webhook_deliveries") == 1
 
 
+async def test_two_instances_tell_once(calm: World) -> None:
+    """Who settles a customer's notes second finds them settled, and tells nothing."""
+    await watch(calm, "https://127.0.0.1:1/")
+    await send(calm, "a-1", 1, 15_000)
+    await send(calm, "a-2", 2, 14_000)
+    both = [parts(calm)[0] for _ in range(2)]
+    rows_ = await both[0]._pending(A)
+    await asyncio.gather(*(checks._check(A, rows_) for checks in both))
+    assert await rows(calm, "route_checks") == 0
+    async with calm.database.session(read_only=True) as session:
+        assert len((await session.scalars(select(Delivery.event))).all()) == 1
+
+
+async def test_a_note_that_was_tampered_with_keeps_no_other_back(calm: World) -> None:
+    """It is on record and ends; the others are settled."""
+    await watch(calm, "https://127.0.0.1:1/")
+    await send(calm, "a-1", 1, 15_000)
+    async with calm.database.session() as session:
+        await session.execute(update(RouteCheck).values(tickets=b"x" * 80))
+    await send(calm, "a-2", 2, 14_000)
+    checks, _ = parts(calm)
+    await checks.work()
+    assert await rows(calm, "route_checks") == 0
+    assert await rows(calm, "webhook_deliveries") == 1
+    async with calm.database.session(read_only=True) as session:
+        assert await session.scalar(select(AuditRecord).where(AuditRecord.outcome == "tampered"))
+
+
 async def test_a_database_that_does_not_write_keeps_no_ticket_back(
     calm: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
