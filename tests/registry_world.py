@@ -305,6 +305,18 @@ async def _populate_customer(api: Api, root: str, world: World, letter: str) -> 
     ids[f"cell_{letter}"] = cell["id"]
     box = await api.make(root, "devices", station_id=station["id"], kind="smartbox", serial="SB-1")
     ids[f"box_{letter}"] = box["id"]
+    administrator = await api.token(f"admin@{letter}.test")
+    route = await api.make(
+        administrator,
+        "routes",
+        name="to-the-plant",
+        vehicle="BH-*",
+        stops=[{"station_id": station["id"], "scale_serial": "WB-1"}],
+        expectations=[{"at": 1, "grams": 15_000_000, "tolerance_percent": 2.5}],
+    )
+    ids[f"route_{letter}"] = route["id"]
+    webhook = await api.make(administrator, "webhooks", url=f"https://erp.{letter}.test/weighings")
+    ids[f"webhook_{letter}"] = webhook["id"]
 
 
 def prepare(secrets: Secrets, migrated: Path, directory: Path) -> tuple[Path, World]:

@@ -17,6 +17,8 @@ GROUND = {
     "json_text",
     "exposition",
     "weighings",
+    "vehicles",
+    "route_plan",
 }
 ALLOWED: dict[str, set[str]] = {
     "ticket": set(),
@@ -27,6 +29,8 @@ ALLOWED: dict[str, set[str]] = {
     "json_text": set(),
     "exposition": set(),
     "weighings": {"ticket", "errors"},
+    "vehicles": {"ticket"},
+    "route_plan": {"ticket", "vehicles"},
     "ledger": GROUND,
     "sandbox": {"settings", "errors", "json_text"},
     "network": {"settings", "errors"},

@@ -23,6 +23,11 @@ from steelyard.store.row_seal import seal_roster, seal_row
 from steelyard.store.vault import Place, Vault
 
 
+def station_id(name: str) -> str:
+    """The id of a station by its name, such as a-1."""
+    return f"{name.replace('-', '0').upper():0>26}"
+
+
 def ticket_json(number: int = 1, scale: str = "WB-a-1", **changes: Any) -> dict[str, Any]:
     """A valid ticket of the station whose scale it names; `number` sets id, time and weight."""
     gross = 10_000 + number
@@ -71,7 +76,7 @@ async def populate(world: World, issue: Callable[..., str]) -> None:
     async with world.database.session() as session:
         for name, stations in (("a", ("a-1", "a-2")), ("b", ("b-1",))):
             customer = Customer(id=f"{name:0>26}", name=f"Customer {name}")
-            ids = [f"{station:0>26}" for station in stations]
+            ids = [station_id(station) for station in stations]
             customer.roster = seal_roster(world.vault, customer.id, ids)
             session.add(customer)
             await session.flush()
@@ -137,7 +142,7 @@ def add_station(world: World, name: str, customer_id: str, admin_key: str, sessi
     session.add(station_node)
     address = f"0x{len(world.ledger.contracts) + 1:040x}"
     world.ledger.contracts[address] = FakeContract({station_node.tessera_key, admin_key})
-    row = Station(id=f"{name:0>26}", customer_id=customer_id, name=name, client_id=name)
+    row = Station(id=station_id(name), customer_id=customer_id, name=name, client_id=name)
     row.client_secret_hash = b"-"
     row.status = StationStatus.ACTIVE
     row.node_id = station_node.id

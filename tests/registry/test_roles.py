@@ -105,6 +105,27 @@ TABLE: list[Row] = [
     ("GET", "/v1/devices/{cell_a}", None, "200 200 200 200 404 404 404"),
     ("PATCH", "/v1/devices/{cell_a}", {"status": "disabled"}, "200 200 403 403 404 403 403"),
     ("DELETE", "/v1/devices/{cell_a}", None, "204 204 403 403 404 403 403"),
+    ("GET", "/v1/routes", None, "403 200 200 403 200 200 403"),
+    (
+        "POST",
+        "/v1/routes",
+        {
+            "name": "new",
+            "vehicle": "AA-1",
+            "stops": [{"station_id": "{station_a}"}],
+            "expectations": [{"at": 1, "grams": 1, "tolerance_grams": 0}],
+        },
+        "403 201 403 403 422 403 403",
+    ),
+    ("GET", "/v1/routes/{route_a}", None, "403 200 200 403 404 404 403"),
+    ("PATCH", "/v1/routes/{route_a}", {"status": "disabled"}, "403 200 403 403 404 403 403"),
+    ("DELETE", "/v1/routes/{route_a}", None, "403 204 403 403 404 403 403"),
+    ("GET", "/v1/webhooks", None, "403 200 403 403 200 403 403"),
+    ("POST", "/v1/webhooks", {"url": "https://new.test"}, "403 201 403 403 201 403 403"),
+    ("GET", "/v1/webhooks/{webhook_a}", None, "403 200 403 403 404 403 403"),
+    ("PATCH", "/v1/webhooks/{webhook_a}", {"status": "disabled"}, "403 200 403 403 404 403 403"),
+    ("DELETE", "/v1/webhooks/{webhook_a}", None, "403 204 403 403 404 403 403"),
+    ("POST", "/v1/webhooks/{webhook_a}/secret", None, "403 200 403 403 404 403 403"),
     ("GET", "/v1/audit", None, "200 200 403 403 200 403 403"),
 ]
 
@@ -127,6 +148,8 @@ def fill(value: Any, ids: dict[str, str]) -> Any:
     """The ids of the world for the names in braces."""
     if isinstance(value, dict):
         return {name: fill(member, ids) for name, member in value.items()}
+    if isinstance(value, list):
+        return [fill(member, ids) for member in value]
     if isinstance(value, str):
         for name, known in ids.items():
             value = value.replace(f"{{{name}}}", known)
@@ -210,6 +233,13 @@ FOREIGN = [
     ("GET", "/v1/devices/{}", "cell_a", None),
     ("PATCH", "/v1/devices/{}", "cell_a", {"status": "disabled"}),
     ("DELETE", "/v1/devices/{}", "cell_a", None),
+    ("GET", "/v1/routes/{}", "route_a", None),
+    ("PATCH", "/v1/routes/{}", "route_a", {"status": "disabled"}),
+    ("DELETE", "/v1/routes/{}", "route_a", None),
+    ("GET", "/v1/webhooks/{}", "webhook_a", None),
+    ("PATCH", "/v1/webhooks/{}", "webhook_a", {"status": "disabled"}),
+    ("DELETE", "/v1/webhooks/{}", "webhook_a", None),
+    ("POST", "/v1/webhooks/{}/secret", "webhook_a", None),
 ]
 
 

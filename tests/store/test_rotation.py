@@ -88,6 +88,10 @@ def test_all_columns_of_secrets_are_known():
         "nodes.rpc_url",
         "nodes.tessera_url",
         "nodes.seal",
+        "routes.plan",
+        "webhooks.target",
+        "route_checks.tickets",
+        "webhook_deliveries.body",
     }
 
 

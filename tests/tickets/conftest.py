@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from database_fixtures import migrated_sqlite
 from fakes import FakeLedger
+from registry_world import write_certificate
 from steelyard.identity.keys import KeySet, generate
 from steelyard.identity.tokens import TokenIssuer, TokenVerifier
 from steelyard.ledger.settings import LedgerSettings
@@ -20,10 +22,17 @@ from steelyard.store.vault import Vault
 from steelyard.tickets.app import build
 from steelyard.tickets.settings import TicketsSettings
 from tickets_world import World, populate
+from webhook_kit import Receiving
 
 __all__ = ["migrated_sqlite"]
 
 ISSUER, AUDIENCE = "https://issuer.test", "steelyard"
+
+
+@pytest.fixture(scope="session")
+def receiving(tmp_path_factory: pytest.TempPathFactory) -> Receiving:
+    """The certificate of a webhook's server on 127.0.0.1."""
+    return Receiving(*write_certificate(tmp_path_factory.mktemp("receiving")))
 
 
 @dataclass
@@ -38,7 +47,9 @@ class KnownKeys:
 
 
 @pytest.fixture
-async def world(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[World]:
+async def world(
+    migrated_sqlite: Path, tmp_path: Path, receiving: Receiving
+) -> AsyncIterator[World]:
     """Customers a and b, a user and an administrator each; a has two stations, b has one."""
     path = tmp_path / "steelyard.db"
     shutil.copyfile(migrated_sqlite, path)
@@ -52,7 +63,13 @@ async def world(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[World]:
         KnownKeys(KeySet([issuer.verification_key])), issuer=ISSUER, audience=AUDIENCE
     )
     settings = TicketsSettings(
-        port=0, certificate=Path("unused"), private_key=Path("unused"), rate_burst=100_000
+        port=0,
+        certificate=Path("unused"),
+        private_key=Path("unused"),
+        rate_burst=100_000,
+        webhook_networks=(IPv4Network("127.0.0.0/8"),),
+        webhook_ca_file=receiving.authority,
+        webhook_pause_seconds=0.05,
     )
     app = build(settings, database, vault, verifier, ledger, LedgerSettings())
     async with TestClient(TestServer(app)) as client:

@@ -6,6 +6,7 @@ messagemanaged_transport`, and the methods that it calls on a MessageInterface (
 (`dispatch_message`, `dispatch_error`). tests/coap/test_bridge.py notices if one of them changes.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
@@ -14,11 +15,12 @@ from aiocoap.error import NetworkError, ResolutionError, UnparsableMessage
 from aiocoap.interfaces import EndpointAddress, MessageInterface
 from aiocoap.numbers import COAPS_PORT
 from aiocoap.numbers.constants import MAX_REGULAR_BLOCK_SIZE_EXP, TransportTuning
-from aiocoap.numbers.types import CON
+from aiocoap.numbers.types import ACK, CON, RST
 from aiocoap.resource import Site
 from aiocoap.util import hostportjoin, hostportsplit
 
 from steelyard.coap.counters import TransportCounters
+from steelyard.coap.duplicates import Duplicates
 from steelyard.coap.identity import PeerIdentity
 
 AIOCOAP_VERSION = "0.4.17"
@@ -38,14 +40,9 @@ class ChannelLost(NetworkError):  # type: ignore[misc] # aiocoap has no types
 
 
 class Tuning(TransportTuning):  # type: ignore[misc] # aiocoap has no types
-    """RFC 7252's parameters, but message ids are kept for 60 s instead of 247 s.
+    """RFC 7252's parameters, but aiocoap keeps no message for duplicates: `Duplicates` does."""
 
-    A sender's 65,536 ids are used up within 247 s from 265 messages a second on, and what comes
-    after would be answered with stale replies. A retransmission comes at most 45 s after its
-    original, so 60 s leave 15 s on the way and 1,090 messages a second.
-    """
-
-    EXCHANGE_LIFETIME = 60.0
+    EXCHANGE_LIFETIME = 0.0
 
 
 class Channel(Protocol):
@@ -122,6 +119,7 @@ class DtlsInterface(MessageInterface):  # type: ignore[misc] # aiocoap has no ty
         self._counters = counters
         self._remotes: dict[Channel, Remote] = {}
         self._tuning = Tuning()
+        self._duplicates: Duplicates[Channel] = Duplicates(asyncio.get_running_loop().time)
         self.connector: Connector | None = None
         self.closer: Callable[[], Awaitable[None]] | None = None
 
@@ -132,11 +130,17 @@ class DtlsInterface(MessageInterface):  # type: ignore[misc] # aiocoap has no ty
         except UnparsableMessage:
             self._counters.undecodable += 1
             return
+        if message.code.is_request() and not self._duplicates.is_new(channel, message.mid):
+            answer = self._duplicates.answer_of(channel, message.mid)
+            if message.mtype is CON and answer is not None:
+                channel.send(answer, expects_answer=False)
+            return
         message.transport_tuning = self._tuning
         self._manager.dispatch_message(message)
 
     def lost(self, channel: Channel, problem: Exception) -> None:
         """The channel is gone, and with it what was under way on it."""
+        self._duplicates.forget(channel)
         remote = self._remotes.pop(channel, None)
         if remote is not None and self.closer is not None:
             self._manager.dispatch_error(ChannelLost(problem), remote)
@@ -146,7 +150,10 @@ class DtlsInterface(MessageInterface):  # type: ignore[misc] # aiocoap has no ty
         expects_answer = message.mtype is CON or (
             message.code.is_request() and message.opt.no_response is None
         )
-        message.remote.channel.send(message.encode(), expects_answer=expects_answer)
+        channel, data = message.remote.channel, message.encode()
+        if message.mtype in (ACK, RST):
+            self._duplicates.answered(channel, message.mid, data)
+        channel.send(data, expects_answer=expects_answer)
 
     async def recognize_remote(self, remote: object) -> bool:
         """Whether the remote is one of ours and there."""

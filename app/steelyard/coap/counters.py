@@ -12,12 +12,14 @@ class TransportCounters:
     no session and open none; `undecodable` are decrypted messages that are not CoAP;
     `decode_errors` are payloads that are not what the resource reads; `foreign_payloads` are
     payloads that name another cell than the certificate does; `foreign_stations` are requests of
-    load cells whose certificate names another station.
+    load cells whose certificate names another station; `hellos_deferred` are those that came while
+    as many handshakes were open as may be.
     """
 
     peers: int = 0
     handshakes_open: int = 0
     cookies_sent: int = 0
+    hellos_deferred: int = 0
     handshakes_ok: int = 0
     handshakes_refused: Counter[str] = field(default_factory=Counter)
     sessions_ended: Counter[str] = field(default_factory=Counter)

@@ -28,10 +28,15 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """What a server keeps, and for how long (seconds)."""
+    """What a server keeps, and for how long (seconds).
+
+    A handshake gives way to a newer one only after `yield_seconds`: when all cells come at once,
+    those that are let in come to their end, and the others' hellos come again.
+    """
 
     max_peers: int = 1024
     max_handshakes: int = 256
+    yield_seconds: float = 5.0
     max_sessions_per_certificate: int = 4
     handshake_seconds: float = 30.0
     idle_seconds: float = 3600.0
@@ -55,6 +60,7 @@ class Peer:
         self.session = session
         self.hello_random = hello_random
         self.deadline = deadline
+        self.began = endpoint.now()
         self.heard = endpoint.now()
         self.identity: PeerIdentity | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -179,6 +185,9 @@ class ServerEndpoint(asyncio.DatagramProtocol):
     # -- ClientHellos ----------------------------------------------------------------------
 
     def _greet(self, data: bytes, address: Address, known: Peer | None) -> None:
+        if self._is_crowded():
+            self._counters.hellos_deferred += 1
+            return
         answer, session = self._listener.offer(data, repr(address).encode())
         self._send_all(answer, address)
         self._counters.cookies_sent += len(answer)
@@ -195,6 +204,13 @@ class ServerEndpoint(asyncio.DatagramProtocol):
         self._peers[address] = self._handshakes[address] = peer
         self._gauge()
         self._after(peer)
+
+    def _is_crowded(self) -> bool:
+        """Whether as many handshakes are open as may be, all of them begun just now."""
+        if len(self._handshakes) < self._limits.max_handshakes:
+            return False
+        oldest = next(iter(self._handshakes.values()))
+        return self.now() - oldest.began < self._limits.yield_seconds
 
     def _make_room(self) -> None:
         if len(self._handshakes) >= self._limits.max_handshakes:

@@ -25,9 +25,11 @@ from steelyard.registry.devices import Devices
 from steelyard.registry.nodes import Nodes
 from steelyard.registry.oauth import OAuthServer
 from steelyard.registry.registration import StationRegistrar
+from steelyard.registry.routes import Routes
 from steelyard.registry.settings import ManagementSettings
 from steelyard.registry.stations import Stations
 from steelyard.registry.users import Users
+from steelyard.registry.webhooks import Webhooks
 from steelyard.registry.weighbridges import Weighbridges
 from steelyard.store.database import Database
 from steelyard.store.errors import DatabaseUnavailable
@@ -46,8 +48,9 @@ _REGISTRATION_MARGIN_SECONDS = 45.0
 INFO = ApiInfo(
     title="Steelyard authentication & management API",
     version=__version__,
-    description="Log-ins and tokens; customers, users, stations, weighbridges, devices and ledger "
-    "nodes. What belongs to another customer is answered exactly like what does not exist.",
+    description="Log-ins and tokens; customers, users, stations, weighbridges, devices, routes, "
+    "webhooks and ledger nodes. What belongs to another customer is answered exactly like what "
+    "does not exist.",
     security_schemes={
         "bearer": {
             "type": "http",
@@ -115,6 +118,8 @@ def build(
         Stations(database, vault, registrar, create_seconds),
         Weighbridges(database),
         Devices(database),
+        Routes(database, vault),
+        Webhooks(database, vault),
         AuditLog(database),
     )
     app = build_application(

@@ -11,7 +11,16 @@ from steelyard.registry.entities import ADMINISTRATORS, caller_of
 from steelyard.store.audit import AuditRecord
 from steelyard.store.database import Database
 from steelyard.store.errors import DatabaseUnavailable
-from steelyard.store.models import Device, Role, Station, TokenFamily, User, Weighbridge
+from steelyard.store.models import (
+    Device,
+    Role,
+    Route,
+    Station,
+    TokenFamily,
+    User,
+    Webhook,
+    Weighbridge,
+)
 from steelyard.ticket import Timestamp
 from steelyard.web.endpoint import Call, Endpoint, Reply, Response
 from steelyard.web.errors import BadCursor
@@ -86,7 +95,7 @@ class AuditLog:
                 tag="audit",
                 summary="Read the audit log, the newest line first",
                 description="A customer's administrator sees what was done by or to the "
-                "customer's own users, stations, weighbridges and devices.",
+                "customer's own users, stations, weighbridges, devices, routes and webhooks.",
                 query=AuditQuery,
                 roles=ADMINISTRATORS,
                 responses={200: Response.json(Page[AuditLine], "A page.")},
@@ -99,7 +108,7 @@ def _visible(caller: Principal) -> ColumnElement[bool]:
     if caller.role is Role.PLATFORM_ADMINISTRATOR:
         return true()
     customer = caller.customer_id
-    tables = (User, Station, Weighbridge, Device)
+    tables = (User, Station, Weighbridge, Device, Route, Webhook)
     entities = [
         AuditRecord.subject_id.in_(select(table.id).where(table.customer_id == customer))
         for table in tables

@@ -14,7 +14,17 @@ from steelyard.registry.fields import EntityId
 from steelyard.store.audit import Subject, record
 from steelyard.store.database import Database
 from steelyard.store.errors import ChangedMeanwhile, DatabaseUnavailable, Taken
-from steelyard.store.models import Customer, Device, Node, Role, Station, User, Weighbridge
+from steelyard.store.models import (
+    Customer,
+    Device,
+    Node,
+    Role,
+    Route,
+    Station,
+    User,
+    Webhook,
+    Weighbridge,
+)
 from steelyard.web.endpoint import JSON, MERGE_PATCH, Call, Endpoint, Header, Reply, Response
 from steelyard.web.errors import BadCursor, NotFound
 from steelyard.web.etag import etag_of, require_match, with_etag
@@ -26,7 +36,7 @@ ADMINISTRATORS = PLATFORM | {Role.CUSTOMER_ADMINISTRATOR.value}
 PERSONS = ADMINISTRATORS | {Role.CUSTOMER_USER.value}
 EVERYBODY = PERSONS | {Role.STATION.value}
 
-RowT = TypeVar("RowT", Customer, Node, User, Station, Weighbridge, Device)
+RowT = TypeVar("RowT", Customer, Node, User, Station, Weighbridge, Device, Route, Webhook)
 _POSITION: TypeAdapter[str] = TypeAdapter(EntityId)
 _IF_NONE_MATCH = Header("If-None-Match", "An ETag that is known: 304 if it is the present one.")
 

@@ -75,6 +75,15 @@ class LastAdministrator(Problem):
     hint = "Register another platform administrator first."
 
 
+class TooMany(Problem):
+    """The customer has as many of these as a customer may have; the sentence says how many."""
+
+    status = 409
+    slug = "too-many"
+    title = "There are too many of these"
+    hint = "Delete those that are not needed any more."
+
+
 def no_such(kind: str) -> NotFound:
     """The answer for what is not there, and for what is another customer's: one and the same."""
     return NotFound(f"There is no such {kind}.")

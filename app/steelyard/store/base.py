@@ -5,7 +5,7 @@ import hashlib
 import unicodedata
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Enum, LargeBinary, MetaData, String
+from sqlalchemy import BigInteger, Dialect, Enum, Index, LargeBinary, MetaData, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, validates
 from sqlalchemy.types import TypeDecorator
 
@@ -21,6 +21,9 @@ NAMING = {
 
 Identifier = String(26)
 KEY_LENGTH = 256
+
+
+DELETED_CHECK = "(status = 'deleted') = (deleted_at IS NOT NULL)"
 
 
 class Base(DeclarativeBase):
@@ -52,6 +55,27 @@ def words(kind: type[enum.StrEnum]) -> Enum:
         length=32,
         name=kind.__name__.lower(),
         values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Status(enum.StrEnum):
+    """The life of a customer, user, weighbridge, device, route or webhook."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+
+
+def live_unique(name: str, *columns: str, sentence: str, also: str = "") -> Index:
+    """A unique index over the rows that are not deleted; `sentence` tells who violates it."""
+    where = text(f"status <> 'deleted'{also}")
+    return Index(
+        name,
+        *columns,
+        unique=True,
+        sqlite_where=where,
+        postgresql_where=where,
+        info={"sentence": sentence},
     )
 
 

@@ -1,4 +1,4 @@
-"""The entities: nodes, customers, users, stations, weighbridges, devices.
+"""The entities: nodes, customers, users, stations, weighbridges, devices; routes in routes.py.
 
 Rows are deleted softly (`delete_softly`), so that a deleted station's tickets stay readable.
 Which names may be used again after that is docs/decisions/vault-names.md.
@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from steelyard.store.audit import AuditRecord
+from steelyard.store.base import DELETED_CHECK as _DELETED_CHECK
 from steelyard.store.base import (
     KEY_LENGTH,
     Base,
@@ -27,16 +28,20 @@ from steelyard.store.base import (
     NamedRow,
     Row,
     Sealed,
+    Status,
     name_key,
     words,
 )
+from steelyard.store.base import live_unique as _live_unique
 from steelyard.store.grants import RefreshToken, RevokedToken, TokenFamily
 from steelyard.store.identifiers import now_ms
+from steelyard.store.routes import Delivery, Route, RouteCheck, Webhook
 
 __all__ = [
     "AuditRecord",
     "Base",
     "Customer",
+    "Delivery",
     "Device",
     "DeviceKind",
     "Node",
@@ -44,17 +49,18 @@ __all__ = [
     "RefreshToken",
     "RevokedToken",
     "Role",
+    "Route",
+    "RouteCheck",
     "Station",
     "StationStatus",
     "Status",
     "TokenFamily",
     "User",
+    "Webhook",
     "Weighbridge",
     "delete_softly",
     "name_key",
 ]
-
-_DELETED_CHECK = "(status = 'deleted') = (deleted_at IS NOT NULL)"
 
 
 class NodeRole(enum.StrEnum):
@@ -63,14 +69,6 @@ class NodeRole(enum.StrEnum):
     NETWORK = "network"
     ADMIN = "admin"
     STATION = "station"
-
-
-class Status(enum.StrEnum):
-    """The life of a customer, user, weighbridge or device."""
-
-    ACTIVE = "active"
-    DISABLED = "disabled"
-    DELETED = "deleted"
 
 
 class StationStatus(enum.StrEnum):
@@ -96,19 +94,6 @@ class DeviceKind(enum.StrEnum):
 
     SMARTBOX = "smartbox"
     LOADCELL = "loadcell"
-
-
-def _live_unique(name: str, *columns: str, sentence: str, also: str = "") -> Index:
-    """A unique index over the rows that are not deleted; `sentence` tells who violates it."""
-    where = text(f"status <> 'deleted'{also}")
-    return Index(
-        name,
-        *columns,
-        unique=True,
-        sqlite_where=where,
-        postgresql_where=where,
-        info={"sentence": sentence},
-    )
 
 
 class Customer(NamedRow, Base):
@@ -335,7 +320,9 @@ class Device(Row, Base):
     )
 
 
-def delete_softly(row: Customer | User | Station | Weighbridge | Device) -> None:
+def delete_softly(
+    row: Customer | User | Station | Weighbridge | Device | Route | Webhook,
+) -> None:
     """Mark a row as deleted; it stays for the tickets and the audit log that name it."""
     row.status = StationStatus.DELETED if isinstance(row, Station) else Status.DELETED
     row.deleted_at = now_ms()

@@ -19,14 +19,21 @@ from steelyard.store.database import Database
 from steelyard.store.schema import require_schema
 from steelyard.store.settings import StoreSettings, VaultSettings
 from steelyard.store.vault import Vault
+from steelyard.tickets.deliveries import Deliveries
 from steelyard.tickets.directory import Directory
+from steelyard.tickets.known_routes import KnownRoutes
 from steelyard.tickets.load import show_load
 from steelyard.tickets.nodes import CustomersNodes
+from steelyard.tickets.route_checks import RouteChecks
+from steelyard.tickets.route_search import RouteSearch
+from steelyard.tickets.route_views import RouteViews
 from steelyard.tickets.search import TicketSearch
 from steelyard.tickets.service import TicketService
 from steelyard.tickets.settings import TicketsSettings
+from steelyard.tickets.teller import Teller
 from steelyard.tickets.views import TicketViews, endpoints
 from steelyard.tickets.watch import NodeWatch
+from steelyard.tickets.webhook import WebhookSender
 from steelyard.web.application import build_application
 from steelyard.web.metrics import HttpMetrics
 from steelyard.web.openapi import ApiInfo
@@ -62,15 +69,26 @@ def build(
     """The application over parts that are made already, as a test makes them."""
     search = TicketSearch(ledger, settings.search_limits)
     gatherer = Gatherer(ledger, ledger_settings)
-    service = TicketService(Directory(database, vault), ledger, gatherer, search)
+    directory = Directory(database, vault)
+    route_search = RouteSearch(
+        search, scan=settings.route_scan_tickets, rounds=settings.route_rounds
+    )
+    webhooks = settings.webhook_limits
+    checks = RouteChecks(
+        database, vault, directory, search, route_search, give_up_ms=webhooks.give_up_ms
+    )
+    service = TicketService(directory, ledger, gatherer, search, checks)
+    routes = RouteViews(directory, KnownRoutes(database, vault), route_search)
     metrics = HttpMetrics()
+    deliveries = Deliveries(database, vault, metrics.registry, give_up_ms=webhooks.give_up_ms)
+    teller = Teller(checks, deliveries, partial(WebhookSender, webhooks), pause=webhooks.pause)
     show_load(gatherer, metrics.registry)
     watch = NodeWatch(
         CustomersNodes(database, vault), ledger, metrics.registry, pause=settings.node_watch_seconds
     )
     app = build_application(
         INFO,
-        endpoints(TicketViews(service)),
+        [*endpoints(TicketViews(service)), *routes.endpoints()],
         authenticator=Authenticator(verifier, database),
         limits=settings.limits,
         limiter=RateLimiter(settings.rate_per_second, settings.rate_burst),
@@ -93,6 +111,7 @@ def build(
 
     app.cleanup_ctx.append(close_database)
     app.cleanup_ctx.append(watch.running)
+    app.cleanup_ctx.append(teller.running)
     app.cleanup_ctx.append(close_gatherer)
     return app
 

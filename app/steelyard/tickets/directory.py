@@ -21,6 +21,7 @@ class StationAccess:
     """What a station may register with: its contract, and the weighbridges it has or had."""
 
     station_name: str
+    customer_id: str
     writer: ContractWriter
     scale_serials: frozenset[str]
 
@@ -68,7 +69,9 @@ class Directory:
                 # Also of deleted weighbridges: a SmartBox may deliver what it weighed before.
                 select(Weighbridge.scale_serial).where(Weighbridge.station_id == row.id)
             )
-            return StationAccess(row.name, self._writer(row, node), frozenset(serials))
+            return StationAccess(
+                row.name, row.customer_id, self._writer(row, node), frozenset(serials)
+            )
 
     def _node_ref(self, node: Node) -> NodeRef:
         check_row(self._vault, node)

@@ -36,6 +36,15 @@ class ForeignTicketID(Problem):
     hint = "An id is <station>_<weighbridge>_<milliseconds>; mend the SmartBox's configuration."
 
 
+class RouteTooBusy(Problem):
+    """What must be looked at to judge a weighing is more than one request may look at."""
+
+    status = 422
+    slug = "route-too-busy"
+    title = "There are too many tickets around a weighing"
+    hint = "Shorten the routes' within_seconds, or ask with flags=none."
+
+
 class StationInactive(Problem):
     """The station was deleted or is not fully registered: it may not register tickets."""
 

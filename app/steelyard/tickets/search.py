@@ -115,19 +115,33 @@ class TicketSearch:
         newest_first: bool = False,
     ) -> AsyncIterator[Found]:
         """Every ticket that passes the filter, page by page, for exports."""
-        while True:
-            page = await self.page(
-                sources,
-                ticket_filter,
-                after=after,
-                limit=self._limits.contract_page,
-                newest_first=newest_first,
-            )
+        walk = self.walk(sources, ticket_filter, after=after, newest_first=newest_first)
+        async for page in walk:
             for found in page.found:
                 yield found
-            if page.next is None:
-                return
-            after = page.next
+
+    async def walk(
+        self,
+        sources: Sequence[Source],
+        ticket_filter: TicketFilter,
+        *,
+        after: Place | None = None,
+        newest_first: bool = False,
+    ) -> AsyncIterator[SearchPage]:
+        """Every ticket that passes the filter, in pages as they come; one may be empty.
+
+        Unlike `page`, what one station gave and is not due yet is kept for the next one.
+        """
+        streams = self._open(sources, after, newest_first=newest_first)
+        size = self._limits.contract_page
+        going_on = True
+        while going_on:
+            await self._feed(streams, ticket_filter, size, newest_first=newest_first)
+            waiting = sum(len(stream.waiting) for stream in streams)
+            found = _merge(streams, waiting, newest_first=newest_first)
+            following = _where_next(streams, found, waiting + 1, newest_first)
+            going_on = following is not None
+            yield SearchPage(tuple(found), following)
 
     async def count(self, sources: Sequence[Source], ticket_filter: TicketFilter) -> int:
         """How many tickets pass the filter at all the stations together."""

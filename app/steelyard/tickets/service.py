@@ -11,6 +11,7 @@ from steelyard.tickets.cursor import Place
 from steelyard.tickets.directory import Directory, StationAccess
 from steelyard.tickets.errors import ForeignTicketID, ForeignWeighbridge, TicketNotFound
 from steelyard.tickets.models import FoundTicket
+from steelyard.tickets.route_checks import RouteChecks
 from steelyard.tickets.search import Found, TicketSearch
 
 
@@ -28,12 +29,18 @@ class TicketService:
     """What the views call. Its problems are those of the tickets and ledger rooms."""
 
     def __init__(
-        self, directory: Directory, ledger: Ledger, gatherer: Gatherer, search: TicketSearch
+        self,
+        directory: Directory,
+        ledger: Ledger,
+        gatherer: Gatherer,
+        search: TicketSearch,
+        checks: RouteChecks,
     ) -> None:
         self._directory = directory
         self._ledger = ledger
         self._gatherer = gatherer
         self._search = search
+        self._checks = checks
 
     async def register(self, station_id: str, tickets: Sequence[Ticket]) -> list[Registration]:
         """Register a station's tickets; one outcome a ticket, in order.
@@ -45,13 +52,20 @@ class TicketService:
         accepted = [
             ticket for ticket, refusal in zip(tickets, refusals, strict=True) if refusal is None
         ]
-        registered = iter(
-            await self._gatherer.register(access.writer, accepted) if accepted else []
-        )
+        registered = iter(await self._register(access, accepted) if accepted else [])
         return [
             Registration(ticket.id, refusal=refusal) if refusal else next(registered)
             for ticket, refusal in zip(tickets, refusals, strict=True)
         ]
+
+    async def _register(
+        self, access: StationAccess, tickets: Sequence[Ticket]
+    ) -> list[Registration]:
+        note = await self._checks.note(access.customer_id, tickets)
+        outcomes = await self._gatherer.register(access.writer, tickets)
+        if note is not None and not any(outcome.created for outcome in outcomes):
+            await self._checks.forget(note)
+        return outcomes
 
     async def page(
         self,

@@ -104,7 +104,7 @@ class TicketViews:
             return await self._export(call, newest_first=newest_first)
         after = Place.decode(query.cursor, newest_first=newest_first) if query.cursor else None
         tickets, next_place = await self._service.page(
-            _customer(call),
+            customer_of(call),
             query.station,
             query.ticket_filter(),
             after=after,
@@ -122,16 +122,16 @@ class TicketViews:
     async def count(self, call: Call[Any, FilterParameters]) -> Reply:
         """How many tickets pass the filters."""
         wanted = call.query.ticket_filter()
-        counted = await self._service.count(_customer(call), call.query.station, wanted)
+        counted = await self._service.count(customer_of(call), call.query.station, wanted)
         return Reply(TicketCount(count=counted))
 
     async def get(self, call: Call[Any, Any]) -> Reply:
         """One ticket."""
-        return Reply(await self._service.get(_customer(call), call.path["ticket_id"]))
+        return Reply(await self._service.get(customer_of(call), call.path["ticket_id"]))
 
     async def proof(self, call: Call[Any, Any]) -> Reply:
         """What proves one ticket."""
-        found = await self._service.proof(_customer(call), call.path["ticket_id"])
+        found = await self._service.proof(customer_of(call), call.path["ticket_id"])
         checks = (ProofCheck(name=c.name, holds=c.holds, seen=c.seen) for c in found.proof.checks)
         return Reply(
             TicketProof(
@@ -151,7 +151,7 @@ class TicketViews:
         query = call.query
         csv = query.format is ExportFormat.CSV
         tickets = self._service.all(
-            _customer(call), query.station, query.ticket_filter(), newest_first=newest_first
+            customer_of(call), query.station, query.ticket_filter(), newest_first=newest_first
         )
         chunks = _chunks(tickets, csv_line if csv else ndjson_line, csv_header() if csv else b"")
         # The first chunk is made before the status is sent: what fails there is a proper problem.
@@ -207,7 +207,7 @@ def _station(call: Call[Any, Any]) -> str:
     return _principal(call).station_id or ""
 
 
-def _customer(call: Call[Any, Any]) -> str:
+def customer_of(call: Call[Any, Any]) -> str:
     """The customer that the token names; the role was checked, so there is one."""
     return _principal(call).customer_id or ""
 
