@@ -30,14 +30,17 @@ from steelyard.store.base import (
     name_key,
     words,
 )
+from steelyard.store.enrolment import Claim, DeviceCertificate
 from steelyard.store.grants import RefreshToken, RevokedToken, TokenFamily
 from steelyard.store.identifiers import now_ms
 
 __all__ = [
     "AuditRecord",
     "Base",
+    "Claim",
     "Customer",
     "Device",
+    "DeviceCertificate",
     "DeviceKind",
     "Node",
     "NodeRole",
