@@ -88,6 +88,7 @@ def test_all_columns_of_secrets_are_known():
         "nodes.rpc_url",
         "nodes.tessera_url",
         "nodes.seal",
+        "claims.key",
     }
 
 

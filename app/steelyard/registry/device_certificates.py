@@ -85,16 +85,19 @@ async def certificates_of_key(session: AsyncSession, digest: bytes) -> list[Devi
     return list(await session.scalars(statement))
 
 
-async def revoke_certificates(session: AsyncSession, because: str, *device_ids: str) -> int:
+async def revoke_certificates(
+    session: AsyncSession, because: str, *device_ids: str, but_key: bytes = b""
+) -> int:
     """Revoke what the devices have, in the session's transaction; how many were good until now.
 
-    `because` is at most 32 characters.
+    `because` is at most 32 characters. Certificates for the key of the digest `but_key` stay.
     """
     changed = await session.execute(
         update(DeviceCertificate)
         .where(
             DeviceCertificate.device_id.in_(device_ids),
             DeviceCertificate.revoked_at.is_(None),
+            DeviceCertificate.key_digest != but_key,
         )
         .values(revoked_at=now_ms(), revoked_because=because)
         .returning(DeviceCertificate.serial_number)

@@ -137,7 +137,7 @@ class EnrolmentService:
                 "the key had a certificate that was revoked, or is another device's: make a new one"
             )
         if not repeated:
-            await revoke_certificates(session, "superseded", device.id)
+            await revoke_certificates(session, "superseded", device.id, but_key=asked.digest)
         if repeated and known:
             certificate = x509.load_der_x509_certificate(known[0].certificate)
         else:
