@@ -38,7 +38,7 @@ def make_settings(directory: Path, **changes: Any) -> EnrolmentSettings:
     values = {
         "authority_file": authority.certificate_path,
         "authority_key_file": authority.directory / "authority.key",
-        "tickets_url": "https://tickets.test:8444",
+        "tickets_url": "https://127.0.0.1:1",
     }
     return EnrolmentSettings(**(values | changes))
 

@@ -100,8 +100,8 @@ def as_toml(section: str, values: Mapping[str, Any]) -> str:
     """
     plain = {name: value for name, value in values.items() if not _is_tables(value)}
     lines = [f"[{section}]", *(f"{name} = {_toml(value)}" for name, value in plain.items())]
-    for name in values.keys() - plain.keys():
-        for table in values[name]:
+    for name, tables in values.items():
+        for table in tables if name not in plain else ():
             header, _, rest = as_toml(f"{section}.{name}", table).partition("\n")
             lines += ["", f"[{header}]", rest.rstrip("\n")]
     return "\n".join(lines) + "\n"

@@ -157,11 +157,34 @@ async def test_wrong_proofs_make_a_code_void_and_are_audited(
     assert (await enrol(api, await claim(api, admin, world.ids["cell_a"]))).status == 200
 
 
-async def test_one_address_may_not_guess_for_ever(api: Api) -> None:
+async def test_one_address_may_not_guess_for_ever(
+    secrets: Secrets,
+    populated: StoreSettings,
+    enrolment: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """After twenty wrong codes it is told to wait."""
-    codes = [ClaimCode.new().shown() for _ in range(21)]
-    statuses = [(await enrol(api, code)).status for code in codes]
+    monkeypatch.setattr("steelyard.registry.enrolment.ADDRESS_REFILL_SECONDS", 1e6)
+    async with running_api(secrets, populated, enrolment=enrolment) as api:
+        statuses = [(await enrol(api, ClaimCode.new().shown())).status for _ in range(21)]
     assert statuses == [403] * 20 + [429]
+
+
+async def test_a_serial_that_reads_like_a_host_is_told_with_the_claim(
+    api: Api, world: World, admin: str
+) -> None:
+    """The authority's certificates are good for no host, and OpenSSL would take it for one."""
+    device = await api.make(
+        admin,
+        "devices",
+        station_id=world.ids["station_a"],
+        weighbridge_id=world.ids["weighbridge_a"],
+        kind="loadcell",
+        serial="4711.01",
+    )
+    answer = await api.call("POST", f"/v1/devices/{device['id']}/claim", admin)
+    assert (answer.status, answer.json["type"]) == (409, "urn:steelyard:problem:not-enrollable")
+    assert "4711.01" in answer.json["detail"]
 
 
 async def test_an_expired_or_replaced_code_is_refused(api: Api, world: World, admin: str) -> None:

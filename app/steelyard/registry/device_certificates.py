@@ -1,6 +1,7 @@
 """The books of the devices' issuing authority: what it issued, and what was revoked."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -13,11 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.pki.issuing import DeviceIssuer, key_bytes
 from steelyard.pki.profiles import loadcell_profile, smartbox_profile
+from steelyard.registry.errors import NotEnrollable
 from steelyard.store.identifiers import now_ms
 from steelyard.store.models import Device, DeviceCertificate, DeviceKind
 
 # A revoked certificate stays on the list for so long after its end: a device's clock may be late.
 _KEPT_MS = 90 * 86_400_000
+# What OpenSSL takes for a DNS name where a subject's common name has it (cn2dnsid), and a bit more.
+_LIKE_A_HOST = re.compile(r"[A-Za-z0-9_:-]+(\.[A-Za-z0-9_:-]+)+")
 
 
 class DeviceCertificates:
@@ -37,8 +41,10 @@ class DeviceCertificates:
         """A certificate for a device's key. The device's row must be locked by the session.
 
         What it says comes from the device's row: its serial, its kind, and the id of its station,
-        because two customers may have stations of one name. Raises AuthorityUnusable.
+        because two customers may have stations of one name. Raises AuthorityUnusable,
+        NotEnrollable.
         """
+        require_certifiable(device)
         profile = (
             smartbox_profile(device.serial, (), device.station_id)
             if device.kind is DeviceKind.SMARTBOX
@@ -73,6 +79,18 @@ class DeviceCertificates:
         if self._list is None or self._list[0] != revoked:
             self._list = revoked, self.issuer.revocation_list(revoked)
         return self._list[1]
+
+
+def require_certifiable(device: Device) -> None:
+    """Raise NotEnrollable for a serial that reads like a host's name.
+
+    The authority's certificates are good for no host, and whoever checks them would refuse it.
+    """
+    if _LIKE_A_HOST.fullmatch(device.serial):
+        raise NotEnrollable(
+            f"The serial {device.serial} reads like a host's name: have the operator certify this "
+            "device, or register it with a serial without dots."
+        )
 
 
 async def certificates_of_key(session: AsyncSession, digest: bytes) -> list[DeviceCertificate]:

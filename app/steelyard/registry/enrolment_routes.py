@@ -11,7 +11,7 @@ from steelyard.pki.errors import AuthorityUnusable, RequestRefused
 from steelyard.pki.issuing import DeviceIssuer
 from steelyard.registry.configuration import configuration_of
 from steelyard.registry.cutting_off import cut_off
-from steelyard.registry.device_certificates import DeviceCertificates
+from steelyard.registry.device_certificates import DeviceCertificates, require_certifiable
 from steelyard.registry.devices import Devices
 from steelyard.registry.enrolment import EnrolmentService
 from steelyard.registry.enrolment_models import (
@@ -74,6 +74,7 @@ class Enrolment:
                 raise NotEnrollable("The device is disabled.")
             if station is None or station.status is not StationStatus.ACTIVE:
                 raise NotEnrollable("Its station is not active.")
+            require_certifiable(device)
             if device.kind is DeviceKind.SMARTBOX:
                 # Said now, and not to the technician who stands before the SmartBox.
                 await configuration_of(session, station, self._tickets_url, "")
@@ -177,7 +178,7 @@ class Enrolment:
                 body=RenewalRequest,
                 roles=_STATIONS,
                 responses={200: Response.json(Certified, "The new certificate.")},
-                problems=(RenewalRefused, RequestRefused, *failing),
+                problems=(RenewalRefused, RequestRefused, NotEnrollable, *failing),
             ),
             Endpoint(
                 method="GET",
