@@ -46,6 +46,6 @@ def test_no_host_is_accepted(alone: Authority, tmp_path: Path, host: str) -> Non
 def test_a_serial_that_reads_like_a_host_is_not_accepted(
     alone: Authority, tmp_path: Path, serial: str
 ) -> None:
-    """This is why the management API refuses to enrol it."""
+    """That is why the management API refuses to enrol it."""
     cell = alone.issue_loadcell(serial, tmp_path, station="S")
     assert refusal(alone, cell.certificate_path) == "excluded subtree violation"
