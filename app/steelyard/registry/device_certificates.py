@@ -93,6 +93,15 @@ def require_certifiable(device: Device) -> None:
         )
 
 
+async def device_of_key(session: AsyncSession, digest: bytes) -> str | None:
+    """The id of the device that a key belongs to; None where nobody knows it."""
+    statement = (
+        select(DeviceCertificate.device_id).where(DeviceCertificate.key_digest == digest).limit(1)
+    )
+    found: str | None = await session.scalar(statement)
+    return found
+
+
 async def certificates_of_key(session: AsyncSession, digest: bytes) -> list[DeviceCertificate]:
     """All certificates that were issued for a key, the newest first."""
     statement = (

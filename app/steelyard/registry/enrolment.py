@@ -24,6 +24,7 @@ from steelyard.registry.cutting_off import give_secret
 from steelyard.registry.device_certificates import (
     DeviceCertificates,
     certificates_of_key,
+    device_of_key,
     key_digest,
     revoke_certificates,
 )
@@ -103,9 +104,10 @@ class EnrolmentService:
         """
         asked = _Asked.read(request)
         async with self._database.session() as session:
-            known = await certificates_of_key(session, asked.digest)
-            device_id = known[0].device_id if known else None
+            device_id = await device_of_key(session, asked.digest)
             device = await session.get(Device, device_id or "", with_for_update=True)
+            # Read under the device's lock: who revokes it at this moment holds the same.
+            known = await certificates_of_key(session, asked.digest)
             if device is None or device.station_id != caller.id:
                 reason, device_id = "unknown", None
             elif device.status is not Status.ACTIVE:
