@@ -57,7 +57,7 @@ def enrol_cell(
 
     The key is made here and stays here. What is interrupted may be called again with the same code.
     """
-    typed = click.get_text_stream("stdin").readline() if claim == "-" else claim
+    typed = sys.stdin.readline() if claim == "-" else claim
     wanted = Wanted(host, enrolment_port, port, into, serial)
     cell, config = asyncio.run(enrol(wanted, parse_code(typed)))
     click.echo(f"load cell {cell}: {config}")

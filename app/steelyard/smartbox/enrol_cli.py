@@ -1,6 +1,7 @@
 """`steelyard smartbox enrol` and `enrol-cells`."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -55,7 +56,7 @@ def enrol_smartbox(
 
     The key is made here and stays here. What is interrupted may be called again with the same code.
     """
-    typed = click.get_text_stream("stdin").readline() if claim == "-" else claim
+    typed = sys.stdin.readline() if claim == "-" else claim
     wanted = Wanted(check_url(url), ca_file, into, data_directory, serial)
     done = asyncio.run(enrol(wanted, parse_code(typed)))
     until = f"{done.certificate.not_valid_after_utc:%Y-%m-%d}"
