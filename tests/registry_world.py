@@ -204,6 +204,7 @@ async def running_api(
     *,
     ledger: Any = None,
     identity: Any = None,
+    enrolment: Any = None,
     **management: Any,
 ) -> AsyncIterator[Api]:
     """The API on a loopback port, over TLS, with a client that trusts its authority."""
@@ -212,7 +213,7 @@ async def running_api(
     ledger = ledger or FakeLedger()
     parts = Identity.from_settings(database, secrets.identity(**(identity or {})))
     settings = secrets.management(**management)
-    app = build(settings, database, vault, parts, ledger)
+    app = build(settings, database, vault, parts, ledger, enrolment)
     context = ssl.create_default_context(cafile=str(secrets.authority))
     async with running(app, settings) as url:
         connector = aiohttp.TCPConnector(ssl=context)

@@ -5,8 +5,10 @@ same and wins. `STEELYARD_CONFIG` (or `--config`) names the file. Secrets are ne
 setting names the file (a systemd credential) that holds one.
 """
 
+import json
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -89,6 +91,33 @@ class Section(BaseSettings):
         if field in values:
             return str(origin)
         return f"nowhere: set {variable} or [{cls.section}] {field} in the configuration file"
+
+
+def as_toml(section: str, values: Mapping[str, Any]) -> str:
+    """A section as the TOML file has it: plain values, and lists of tables within lists of tables.
+
+    Texts must be printable; what a program writes for `load` to read.
+    """
+    plain = {name: value for name, value in values.items() if not _is_tables(value)}
+    lines = [f"[{section}]", *(f"{name} = {_toml(value)}" for name, value in plain.items())]
+    for name, tables in values.items():
+        for table in tables if name not in plain else ():
+            header, _, rest = as_toml(f"{section}.{name}", table).partition("\n")
+            lines += ["", f"[{header}]", rest.rstrip("\n")]
+    return "\n".join(lines) + "\n"
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _toml(value: object) -> str:
+    # A JSON text of printable characters is a basic string of TOML; numbers and booleans agree.
+    if isinstance(value, Path):
+        value = str(value)
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError("a text must be printable")
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _configured_file() -> Path | None:

@@ -92,6 +92,7 @@ def test_all_columns_of_secrets_are_known():
         "webhooks.target",
         "route_checks.tickets",
         "webhook_deliveries.body",
+        "claims.key",
     }
 
 

@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from steelyard.pki.names import LOADCELL_URN, device_serial
+from steelyard.pki.names import LOADCELL_URN, SMARTBOX_URN, device_serial
 
 CLIENT_PURPOSE = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVER_PURPOSE = ExtendedKeyUsageOID.SERVER_AUTH
@@ -82,6 +82,10 @@ def leaf_refusal(
 
 
 def _is_named(certificate: x509.Certificate, wanted: str) -> bool:
+    if wanted == SMARTBOX_URN:
+        # Any SmartBox: its station is compared as well, so a cell takes one that was replaced.
+        urns = _alternative_names(certificate, x509.UniformResourceIdentifier)
+        return any(device_serial(SMARTBOX_URN, urn) is not None for urn in urns)
     if ":" in wanted and wanted.startswith("urn:"):
         return wanted in _alternative_names(certificate, x509.UniformResourceIdentifier)
     try:

@@ -1,5 +1,6 @@
 """`steelyard loadcell`."""
 
+import asyncio
 import os
 import sys
 from multiprocessing import parent_process
@@ -10,12 +11,56 @@ import click
 
 from steelyard.loadcell.__main__ import to_argument
 from steelyard.loadcell.communicator import run_loadcell
+from steelyard.loadcell.enrol import Wanted, enrol, parse_code
 from steelyard.loadcell.settings import LoadCellSettings
 
 
 @click.group()
 def loadcell() -> None:
     """Run a load cell communicator."""
+
+
+@loadcell.command("enrol")
+@click.option("--smartbox", "host", required=True, help="Host name or address of the SmartBox.")
+@click.option(
+    "--claim",
+    required=True,
+    help="The claim code that an administrator made for this cell; - reads it from standard input.",
+)
+@click.option("--serial", help="Serial of this cell: a code for another one is refused.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Where key, certificates and configuration are written.",
+)
+@click.option(
+    "--port",
+    "enrolment_port",
+    type=click.IntRange(1, 65535),
+    default=5683,
+    show_default=True,
+    help="UDP port of `smartbox enrol-cells`.",
+)
+@click.option(
+    "--samples-port",
+    "port",
+    type=click.IntRange(1, 65535),
+    default=5684,
+    show_default=True,
+    help="UDP port to which samples go (CoAP over DTLS).",
+)
+def enrol_cell(
+    host: str, claim: str, serial: str | None, into: Path, enrolment_port: int, port: int
+) -> None:
+    """Make this cell its station's, through a SmartBox where `smartbox enrol-cells` runs.
+
+    The key is made here and stays here. What is interrupted may be called again with the same code.
+    """
+    typed = sys.stdin.readline() if claim == "-" else claim
+    wanted = Wanted(host, enrolment_port, port, into, serial)
+    cell, config = asyncio.run(enrol(wanted, parse_code(typed)))
+    click.echo(f"load cell {cell}: {config}")
 
 
 @loadcell.command()

@@ -11,6 +11,7 @@ from steelyard.errors import Problem
 from steelyard.loadcell.config import LoadCellConfig
 from steelyard.loadcell.errors import SampleRefused, SmartBoxAway
 from steelyard.loadcell.position import Position
+from steelyard.loadcell.renewal import Renewal
 from steelyard.loadcell.reporting import Report
 from steelyard.loadcell.sender import CoapSender, Sender, open_client
 from steelyard.loadcell.source import Reading
@@ -96,8 +97,11 @@ async def _run(config: LoadCellConfig, report: Report) -> int:
     position = Position(config.position_file)
     client = await open_client(config)
     communicator = Communicator(config, CoapSender(client, config), position, report)
-    sending = asyncio.create_task(communicator.run())
-    stopping = asyncio.create_task(stop.wait())
+    sending: asyncio.Task[object] = asyncio.create_task(communicator.run())
+    stopping: asyncio.Task[object] = asyncio.create_task(stop.wait())
+    tasks = [sending, stopping]
+    if config.renewal_seconds:
+        tasks.append(asyncio.create_task(Renewal(config, client, report).run()))
     report("load cell ready", first=position.next)
     try:
         await asyncio.wait({sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,9 +111,9 @@ async def _run(config: LoadCellConfig, report: Report) -> int:
             if not config.once:
                 await stopping
     finally:
-        for task in (sending, stopping):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(sending, stopping, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await client.shutdown()
         position.close()
     return 1 if communicator.refused else 0

@@ -35,4 +35,5 @@ class LoadCellConfig:
     silence_seconds: float = 10.0
     backoff_seconds: float = 0.5
     backoff_limit_seconds: float = 30.0
+    renewal_seconds: float = 0.0
     once: bool = False

@@ -41,3 +41,10 @@ class AdcUnavailable(Problem):
     status = 503
     slug = "adc-unavailable"
     title = "The converter of the load cell cannot be used"
+
+
+class EnrolmentFailed(Problem):
+    """The cell got no certificate; its sentence says why."""
+
+    slug = "loadcell-enrolment-failed"
+    title = "The load cell was not enrolled"

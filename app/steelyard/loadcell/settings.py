@@ -95,6 +95,13 @@ class LoadCellSettings(Section):
     backoff_limit_seconds: float = Field(
         default=30.0, gt=0, le=3600, description="Longest pause between two attempts."
     )
+    renewal_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="Time between two looks at the certificate, which the SmartBox renews, and at "
+        "the revocation list, which it gives; 0: never.",
+    )
     once: bool = Field(default=False, description="End when the replayed file is at its end.")
 
     @model_validator(mode="after")

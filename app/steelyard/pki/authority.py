@@ -1,30 +1,22 @@
-"""A certificate authority in a directory: `authority.pem`, `authority.key`, `crl.pem`, `issued/`.
+"""A certificate authority in a directory.
 
-P-256 throughout (RFC 7252, section 9.1.3.3). Leaf certificates stay short, because a load cell
-sends its own in a handful of datagrams: a 71-bit serial number and an 8-byte key identifier.
+Its files are `authority.pem`, `authority.key`, `crl.pem` and those in `issued/`.
 """
 
-import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 from steelyard.errors import ConfigurationError
-from steelyard.pki import files
+from steelyard.pki import building, files
 from steelyard.pki.errors import AuthorityUnusable, FileExists, UnknownCertificate
 from steelyard.pki.profiles import (
     Kind,
@@ -40,8 +32,6 @@ from steelyard.secret_files import locked, read_secret
 
 AUTHORITY_DAYS = 3650
 LEAF_DAYS = 825
-# A device without a battery-backed clock starts late: a fresh certificate must not look unborn.
-BACKDATING = timedelta(hours=1)
 CERTIFICATE_FILE = "authority.pem"
 KEY_FILE = "authority.key"
 CRL_FILE = "crl.pem"
@@ -88,15 +78,20 @@ class Authority:
         return _common_name(self.certificate)
 
     @classmethod
-    def create(cls, directory: Path, name: str, *, days: int = AUTHORITY_DAYS) -> Self:
-        """Make an authority with an empty revocation list; FileExists where one is already."""
+    def create(
+        cls, directory: Path, name: str, *, days: int = AUTHORITY_DAYS, nameless: bool = False
+    ) -> Self:
+        """Make an authority with an empty revocation list; FileExists where one is already.
+
+        With `nameless` no certificate of it is good for a DNS name or an address.
+        """
         check_name("name", name)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with locked(directory):
             if (directory / CERTIFICATE_FILE).exists():
                 raise FileExists(f"{directory / CERTIFICATE_FILE} exists and is not overwritten")
             key = ec.generate_private_key(ec.SECP256R1())
-            certificate = _self_signed(key, name, days)
+            certificate = building.self_signed(key, name, days, nameless=nameless)
             files.write_new(directory / KEY_FILE, files.private_pem(key), files.PRIVATE)
             pem = certificate.public_bytes(Encoding.PEM)
             files.write_new(directory / CERTIFICATE_FILE, pem, files.PUBLIC)
@@ -158,32 +153,13 @@ class Authority:
         days: int = LEAF_DAYS,
         not_before: datetime | None = None,
     ) -> x509.Certificate:
-        """Sign a leaf for a key that was born elsewhere, and keep a copy in `issued/`.
-
-        The validity never leaves the authority's own.
-        """
-        issuer = self.certificate
-        now = datetime.now(UTC)
-        start = max(not_before or now - BACKDATING, issuer.not_valid_before_utc)
-        end = min((not_before or now) + timedelta(days=days), issuer.not_valid_after_utc)
-        if end <= start:
-            raise AuthorityUnusable(f"{self.certificate_path}: expired {end:%Y-%m-%d}")
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(profile.subject)
-            .issuer_name(issuer.subject)
-            .public_key(public_key)
-            .serial_number(_random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(end)
-            .add_extension(_key_usage(digital_signature=True), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(profile.purposes), critical=False)
-            .add_extension(self._authority_key_identifier(), critical=False)
-        )
-        if profile.alternative_names:
-            names = x509.SubjectAlternativeName(profile.alternative_names)
-            builder = builder.add_extension(names, critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
+        """Sign a leaf for a key that was born elsewhere, and keep a copy in `issued/`."""
+        try:
+            certificate = building.leaf(
+                self.certificate, self._key, profile, public_key, days, not_before
+            )
+        except AuthorityUnusable as problem:
+            raise AuthorityUnusable(f"{self.certificate_path}: {problem.detail}") from None
         self._record(certificate)
         return certificate
 
@@ -198,12 +174,7 @@ class Authority:
             crl = self.revocations()
             if crl.get_revoked_certificate_by_serial_number(number) is not None:
                 return False
-            entry = (
-                x509.RevokedCertificateBuilder()
-                .serial_number(number)
-                .revocation_date(datetime.now(UTC))
-                .build()
-            )
+            entry = building.revoked(number, datetime.now(UTC))
             last = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
             self._write_crl([*crl, entry], number=last + 1)
         return True
@@ -276,68 +247,13 @@ class Authority:
                 f"certificate {which.serial_number:x} was not issued by {self.name}"
             ) from None
 
-    def _authority_key_identifier(self) -> x509.AuthorityKeyIdentifier:
-        own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)
-
     def _write_crl(self, entries: Sequence[x509.RevokedCertificate], number: int) -> None:
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.certificate.subject)
-            .last_update(max(datetime.now(UTC) - BACKDATING, self.certificate.not_valid_before_utc))
-            # A station may be offline for weeks: its list must not stop all weighing by growing
-            # stale, so it lasts as long as the authority (docs/decisions/coap-revocation.md).
-            .next_update(self.certificate.not_valid_after_utc)
-            .add_extension(x509.CRLNumber(number), critical=False)
-            .add_extension(self._authority_key_identifier(), critical=False)
-        )
-        for entry in entries:
-            builder = builder.add_revoked_certificate(entry)
-        crl = builder.sign(self._key, hashes.SHA256())
+        crl = building.revocation_list(self.certificate, self._key, entries, number)
         files.replace(self.crl_path, crl.public_bytes(Encoding.PEM))
 
 
 def _common_name(certificate: x509.Certificate) -> str:
     return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-
-
-def _self_signed(key: ec.EllipticCurvePrivateKey, name: str, days: int) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    public_key = key.public_key()
-    point = public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(public_key)
-        .serial_number(_random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(authority=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier(hashlib.sha256(point).digest()[:8]), False)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def _key_usage(*, digital_signature: bool = False, authority: bool = False) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _random_serial_number() -> int:
-    """71 random bits: more than the 64 that are asked of public authorities, in 9 bytes."""
-    return (1 << 70) | secrets.randbits(70)
 
 
 def _read_certificate(path: Path) -> x509.Certificate:

@@ -27,9 +27,14 @@ for _command in request_cli.COMMANDS:
 @click.option(
     "--days", type=click.IntRange(1, 36500), default=AUTHORITY_DAYS, show_default=True, help="Life."
 )
-def init(directory: Path, name: str, days: int) -> None:
+@click.option(
+    "--devices-only",
+    is_flag=True,
+    help="For the enrolment of devices by the platform: its certificates are good for no host.",
+)
+def init(directory: Path, name: str, days: int, devices_only: bool) -> None:
     """Make an authority: its key, its certificate and an empty revocation list."""
-    authority = Authority.create(directory, name, days=days)
+    authority = Authority.create(directory, name, days=days, nameless=devices_only)
     click.echo(f"{authority.certificate_path}: {name}, until {_day(authority.certificate)}")
 
 

@@ -23,7 +23,7 @@ def write_new(path: Path, content: bytes, mode: int) -> None:
         raise FileExists(f"{path} exists and is not overwritten") from None
     finally:
         temporary.unlink()
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def replace(path: Path, content: bytes, mode: int = PUBLIC) -> None:
@@ -34,13 +34,13 @@ def replace(path: Path, content: bytes, mode: int = PUBLIC) -> None:
     except OSError:
         temporary.unlink()
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def move(source: Path, target: Path) -> None:
     """Give a file another's name within a directory, for good."""
     source.replace(target)
-    _sync_directory(target.parent)
+    sync_directory(target.parent)
 
 
 def stem(name: str) -> str:
@@ -69,7 +69,8 @@ def _write_beside(path: Path, content: bytes, mode: int) -> Path:
     return temporary
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Let what was named or renamed within a directory outlast a power cut."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

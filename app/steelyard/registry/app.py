@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -22,6 +22,8 @@ from steelyard.ledger.settings import LedgerSettings
 from steelyard.registry.audit import AuditLog
 from steelyard.registry.customers import Customers
 from steelyard.registry.devices import Devices
+from steelyard.registry.enrolment_routes import Enrolment
+from steelyard.registry.enrolment_settings import EnrolmentSettings
 from steelyard.registry.nodes import Nodes
 from steelyard.registry.oauth import OAuthServer
 from steelyard.registry.registration import StationRegistrar
@@ -71,6 +73,7 @@ class Configuration:
     vault: VaultSettings
     identity: IdentitySettings
     ledger: LedgerSettings
+    enrolment: EnrolmentSettings = field(default_factory=EnrolmentSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,15 @@ def build(
     vault: Vault,
     identity: Identity,
     ledger: Ledger,
+    enrolment: EnrolmentSettings | None = None,
 ) -> web.Application:
-    """The application over parts that are made already, as a test makes them."""
+    """The application over parts that are made already, as a test makes them.
+
+    Raises AuthorityUnusable when the enrolment's files are not usable.
+    """
     registrar = StationRegistrar(database, vault, ledger, deploy_seconds=settings.deploy_seconds)
     create_seconds = settings.deploy_seconds + _REGISTRATION_MARGIN_SECONDS
+    devices = Devices(database, vault)
     rooms = (
         OAuthServer(identity.service, identity.published_keys, identity.issuer_url),
         Nodes(database, vault),
@@ -117,7 +125,8 @@ def build(
         Users(database, identity.service),
         Stations(database, vault, registrar, create_seconds),
         Weighbridges(database),
-        Devices(database),
+        devices,
+        Enrolment(database, vault, devices, enrolment or EnrolmentSettings()),
         Routes(database, vault),
         Webhooks(database, vault),
         AuditLog(database),
@@ -171,7 +180,9 @@ def build_from(configuration: Configuration) -> web.Application:
         await ledger.close()
         await session.close()
 
-    app = build(configuration.management, database, vault, identity, ledger)
+    app = build(
+        configuration.management, database, vault, identity, ledger, configuration.enrolment
+    )
     # First in, last out: requests that are still at work need the ledger. And what is entered
     # first is left again when the rest does not start.
     app.cleanup_ctx.insert(0, close_ledger)

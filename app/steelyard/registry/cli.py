@@ -7,6 +7,7 @@ import click
 from steelyard.identity.settings import IdentitySettings
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.registry.app import Configuration, build_from
+from steelyard.registry.enrolment_settings import EnrolmentSettings
 from steelyard.registry.settings import ManagementSettings
 from steelyard.store.settings import StoreSettings, VaultSettings
 from steelyard.web.logs import configure_logging
@@ -27,6 +28,7 @@ def management_api(config: Path | None) -> None:
         vault=VaultSettings.load(config),
         identity=IdentitySettings.load(config),
         ledger=LedgerSettings.load(config),
+        enrolment=EnrolmentSettings.load(config),
     )
     configure_logging(configuration.management.log_level)
     run(lambda: build_from(configuration), configuration.management, "management-api")

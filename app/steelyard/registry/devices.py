@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.errors import FieldError, InvalidRequest
 from steelyard.identity.principal import Principal
+from steelyard.registry.cutting_off import cut_off
 from steelyard.registry.entities import (
     ADMINISTRATORS,
     EVERYBODY,
@@ -18,8 +19,10 @@ from steelyard.registry.entities import (
 )
 from steelyard.registry.fields import EntityId, Fingerprint, Sent, Shown, Switch, kept
 from steelyard.registry.weighbridges import station_named
+from steelyard.store.database import Database
 from steelyard.store.identifiers import new_id
 from steelyard.store.models import Device, DeviceKind, Role, Status, Weighbridge, delete_softly
+from steelyard.store.vault import Vault
 from steelyard.ticket import Serial
 from steelyard.web.endpoint import Call
 from steelyard.web.pages import Page, PageQuery
@@ -88,6 +91,10 @@ class Devices(Entities[Device]):
     writers = ADMINISTRATORS
     creators = ADMINISTRATORS
 
+    def __init__(self, database: Database, vault: Vault) -> None:
+        super().__init__(database)
+        self._vault = vault
+
     def visible(self, caller: Principal) -> ColumnElement[bool]:
         """A station's own, or one's customer's."""
         if caller.role is Role.STATION:
@@ -128,7 +135,7 @@ class Devices(Entities[Device]):
         )
 
     async def change(self, session: AsyncSession, row: Device, patch: DevicePatch) -> None:
-        """Place, certificate and status."""
+        """Place, certificate and status. A disabled device's certificates are revoked for good."""
         if "weighbridge_id" in patch.model_fields_set:
             if row.kind is not DeviceKind.LOADCELL:
                 raise _misplaced()
@@ -136,11 +143,13 @@ class Devices(Entities[Device]):
         set_fields(row, patch, "weighbridge_id", "certificate_fingerprint")
         if "status" in patch.model_fields_set:
             row.status = Status(patch.status)
+            if row.status is Status.DISABLED:
+                await cut_off(session, self._vault, row, "device-disabled")
 
     async def remove(self, session: AsyncSession, row: Device) -> None:
-        """Delete it."""
-        del session
+        """Delete it, and revoke its certificates."""
         delete_softly(row)
+        await cut_off(session, self._vault, row, "device-deleted")
 
 
 async def _check_place(session: AsyncSession, station_id: str, weighbridge_id: str) -> None:

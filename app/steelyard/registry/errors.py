@@ -84,6 +84,41 @@ class TooMany(Problem):
     hint = "Delete those that are not needed any more."
 
 
+class EnrolmentOff(Problem):
+    """The platform has no issuing authority: its devices get their certificates otherwise."""
+
+    status = 409
+    slug = "enrolment-off"
+    title = "Devices are not enrolled here"
+    hint = "The operator makes an authority (how-to/enrol.md), or certifies devices by the plays."
+
+
+class ClaimRefused(Problem):
+    """A claim code that is wrong, used, expired or void: which of them is not said."""
+
+    status = 403
+    slug = "claim-refused"
+    title = "The claim code is not accepted"
+    hint = "An administrator makes a new one: POST /v1/devices/{id}/claim."
+
+
+class NotEnrollable(Problem):
+    """A SmartBox whose station lacks something that its configuration is made of."""
+
+    status = 409
+    slug = "not-enrollable"
+    title = "The device cannot be enrolled yet"
+
+
+class RenewalRefused(Problem):
+    """A request by a key that no certificate of this station's devices, still good, is for."""
+
+    status = 403
+    slug = "renewal-refused"
+    title = "The certificate is not renewed"
+    hint = "Enrol the device again, with a new key and a new claim code."
+
+
 def no_such(kind: str) -> NotFound:
     """The answer for what is not there, and for what is another customer's: one and the same."""
     return NotFound(f"There is no such {kind}.")

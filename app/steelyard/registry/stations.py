@@ -4,7 +4,7 @@ import json
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.errors import Problem
@@ -18,6 +18,7 @@ from steelyard.ledger.errors import (
     TransactionFailed,
     TransactionPending,
 )
+from steelyard.registry.device_certificates import revoke_certificates
 from steelyard.registry.entities import (
     ADMINISTRATORS,
     EVERYBODY,
@@ -37,7 +38,7 @@ from steelyard.registry.errors import (
 from steelyard.registry.fields import EntityId, IdName, Sent, Shown, Switch, kept
 from steelyard.registry.registration import Requester, StationRegistrar
 from steelyard.store.database import Database
-from steelyard.store.models import Role, Station, StationStatus, delete_softly, name_key
+from steelyard.store.models import Device, Role, Station, StationStatus, delete_softly, name_key
 from steelyard.store.row_seal import check_row, seal_row
 from steelyard.store.vault import Place, Vault
 from steelyard.web.endpoint import Call, Endpoint, Reply, Response
@@ -184,6 +185,8 @@ class Stations(Entities[Station]):
         row.client_secret_hash = None
         seal_row(self._vault, row)
         await end_sessions(session, row, "station-deleted")
+        devices = await session.scalars(select(Device.id).where(Device.station_id == row.id))
+        await revoke_certificates(session, "station-deleted", *devices)
 
     async def rotate(self, call: Call[None, Any]) -> Reply:
         """POST on the credentials: a new secret; the old one and all tokens end at once."""

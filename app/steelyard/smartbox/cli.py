@@ -12,6 +12,8 @@ import click
 import structlog
 
 from steelyard.smartbox.calibrate_cli import calibrate
+from steelyard.smartbox.doctor_cli import doctor
+from steelyard.smartbox.enrol_cli import enrol_cells, enrol_smartbox
 from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.local_page import press, read_page
 from steelyard.smartbox.operator_page import ACTIONS
@@ -48,7 +50,8 @@ def smartbox() -> None:
     """Run a station's SmartBox, and look into it."""
 
 
-smartbox.add_command(calibrate)
+for _command in (calibrate, enrol_smartbox, enrol_cells, doctor):
+    smartbox.add_command(_command)
 
 
 async def run_smartbox(box: SmartBox, on_ready: Callable[[Ready], None]) -> None:

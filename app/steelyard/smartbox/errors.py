@@ -104,6 +104,14 @@ class PlatformUnreached(PlatformProblem):
     title = "The platform could not be reached"
 
 
+class StationRefused(PlatformProblem):
+    """The management API does not know the station's client secret any more."""
+
+    slug = "station-refused"
+    title = "The platform refuses the station's client secret"
+    hint = "The SmartBox was revoked, or another one took its place: see `smartbox doctor`."
+
+
 class BatchRefused(PlatformProblem):
     """The platform refused a whole batch for what stands in it; `problem` is its answer."""
 
@@ -113,3 +121,19 @@ class BatchRefused(PlatformProblem):
     def __init__(self, detail: str, problem: dict[str, object]) -> None:
         super().__init__(detail)
         self.problem = problem
+
+
+class EnrolmentRefused(Problem):
+    """The platform does not certify a device; its sentence says why."""
+
+    status = 403
+    slug = "enrolment-refused"
+    title = "The platform does not certify the device"
+
+
+class ForeignCertificate(Problem):
+    """The platform's answer is for another device than the one that asks."""
+
+    status = 403
+    slug = "foreign-certificate"
+    title = "The certificate is another device's"

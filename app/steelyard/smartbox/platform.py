@@ -17,7 +17,12 @@ from steelyard.errors import ConfigurationError
 from steelyard.json_text import read_json
 from steelyard.smartbox.access_token import AccessToken
 from steelyard.smartbox.answers import TRANSIENT, Answers, read_answers, read_problem
-from steelyard.smartbox.errors import BatchRefused, PlatformProblem, PlatformUnreached
+from steelyard.smartbox.errors import (
+    BatchRefused,
+    PlatformProblem,
+    PlatformUnreached,
+    StationRefused,
+)
 from steelyard.smartbox.outbox import Waiting
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -74,6 +79,14 @@ class Platform:
         self._credentials = _basic_auth(client_id, client_secret)
         self._token = AccessToken(self._fetch_token, clock)
 
+    async def token(self) -> str:
+        """The station's access token. Raises PlatformProblem; StationRefused for a revoked one."""
+        return await self._token.get()
+
+    def forget(self, token: str) -> None:
+        """The platform does not take this token."""
+        self._token.forget(token)
+
     async def register(self, tickets: Sequence[Waiting]) -> Answers:
         """Send one batch; safe to repeat, for the tickets' ids make it idempotent.
 
@@ -109,6 +122,8 @@ class Platform:
         }
         body = b"grant_type=client_credentials"
         status, answer_headers, answer = await self._post(self._token_url, headers, body)
+        if status == 401:
+            raise StationRefused("the management API gives no token: it answers 401")
         if status != 200:
             raise PlatformProblem(
                 f"the management API gives no token: it answers {status}",

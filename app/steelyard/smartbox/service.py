@@ -25,6 +25,7 @@ from steelyard.smartbox.pace import Backoff
 from steelyard.smartbox.page import StatusPage
 from steelyard.smartbox.platform import Platform, make_timeout, make_tls_context
 from steelyard.smartbox.recorder import Recorder, Storage
+from steelyard.smartbox.renewing import Renewing
 from steelyard.smartbox.replay import Replay
 from steelyard.smartbox.resource import WEIGHT_PATH, make_site, transport_counters
 from steelyard.smartbox.settings import SmartBoxSettings, WeighbridgeSettings
@@ -104,7 +105,7 @@ class SmartBox:
             )
             stack.push_async_callback(recorder.close)
             status = Status(_now)
-            uplink = await stack.enter_async_context(self._uplink(recorder, status))
+            uplink, renewing = await stack.enter_async_context(self._uplink(recorder, status))
             restart = await recorder.run(recorder.storage.outbox.count_start)
             station = self._station(recorder, status, uplink, restart)
             stack.push_async_callback(station.close)
@@ -112,7 +113,7 @@ class SmartBox:
             stack.push_async_callback(live.close)
             await station.resume()
             live.start()
-            server = await self._listen(Intakes(station, live), status)
+            server = await self._listen(Intakes(station, live), status, renewing)
             stack.push_async_callback(server.shutdown)
             page = StatusPage(
                 settings,
@@ -160,7 +161,9 @@ class SmartBox:
         )
 
     @asynccontextmanager
-    async def _uplink(self, recorder: Recorder, status: Status) -> AsyncIterator[Uplink]:
+    async def _uplink(
+        self, recorder: Recorder, status: Status
+    ) -> AsyncIterator[tuple[Uplink, Renewing | None]]:
         settings = self._settings
         connector = aiohttp.TCPConnector(ssl=self._tls)
         timeout = make_timeout(settings.request_timeout_seconds)
@@ -194,9 +197,14 @@ class SmartBox:
             )
             task = asyncio.create_task(uplink.run(), name="uplink")
             task.add_done_callback(self._uplink_ended)
+            renewing = Renewing.of(settings, session, platform, status)
+            if renewing is not None:
+                renewing.start()
             try:
-                yield uplink
+                yield uplink, renewing
             finally:
+                if renewing is not None:
+                    await renewing.stop()
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
@@ -204,7 +212,9 @@ class SmartBox:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
-    async def _listen(self, station: Intakes, status: Status) -> CoapServer:
+    async def _listen(
+        self, station: Intakes, status: Status, renewing: Renewing | None
+    ) -> CoapServer:
         settings = self._settings
         credentials = Credentials(
             certificate=settings.certificate_file,
@@ -214,7 +224,10 @@ class SmartBox:
         )
         address = (settings.coap_host, settings.coap_port)
         counters = TransportCounters()
-        site = make_site(settings.station, station, status, counters)
+        name = settings.device_station or settings.station
+        site = make_site(name, station, status, counters)
+        if renewing is not None:
+            renewing.add_to(site, name)
         try:
             return await create_coap_server(site, address, credentials, counters=counters)
         except OSError as error:

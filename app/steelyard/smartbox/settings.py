@@ -204,6 +204,23 @@ class SmartBoxSettings(Section):
     device_crl_file: Path | None = Field(
         default=None, description="Revocation list of that authority."
     )
+    device_station: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="What the load cells' certificates have as their station; else `station`.",
+    )
+    enrolled: bool = Field(
+        default=False,
+        description="Whether the management API issued the certificates: then they are renewed, "
+        "and `device_crl_file` is fetched, from there.",
+    )
+    revocation_seconds: float = Field(
+        default=20.0,
+        ge=1,
+        le=60,
+        description="Time between two looks at the revocation list, if `enrolled`.",
+    )
     management_url: HttpsUrl = Field(description="Base URL of the management API.")
     tickets_url: HttpsUrl = Field(description="Base URL of the tickets API.")
     ca_file: Path = Field(
@@ -252,6 +269,12 @@ class SmartBoxSettings(Section):
         le=65535,
         description="TCP port of the status page on 127.0.0.1; 0 takes a free one.",
     )
+
+    @model_validator(mode="after")
+    def _enrolled_has_a_list(self) -> Self:
+        if self.enrolled and self.device_crl_file is None:
+            raise ValueError("device_crl_file: must be given if enrolled is true")
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -33,6 +33,7 @@ from steelyard.store.base import (
     words,
 )
 from steelyard.store.base import live_unique as _live_unique
+from steelyard.store.enrolment import Claim, DeviceCertificate
 from steelyard.store.grants import RefreshToken, RevokedToken, TokenFamily
 from steelyard.store.identifiers import now_ms
 from steelyard.store.routes import Delivery, Route, RouteCheck, Webhook
@@ -40,9 +41,11 @@ from steelyard.store.routes import Delivery, Route, RouteCheck, Webhook
 __all__ = [
     "AuditRecord",
     "Base",
+    "Claim",
     "Customer",
     "Delivery",
     "Device",
+    "DeviceCertificate",
     "DeviceKind",
     "Node",
     "NodeRole",
