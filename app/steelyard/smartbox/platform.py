@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import aiohttp
+from structlog import get_logger
 
 from steelyard.errors import ConfigurationError
 from steelyard.json_text import read_json
@@ -19,12 +20,16 @@ from steelyard.smartbox.access_token import AccessToken
 from steelyard.smartbox.answers import TRANSIENT, Answers, read_answers, read_problem
 from steelyard.smartbox.errors import BatchRefused, PlatformProblem, PlatformUnreached
 from steelyard.smartbox.outbox import Waiting
+from steelyard.ticket import AlibiHead
+
+log = get_logger(__name__)
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_RETRY_AFTER_SECONDS = 3600.0
 MAX_TOKEN_SECONDS = 86_400
 MAX_TITLE_LENGTH = 200
 MAX_DELAY_DIGITS = 9
+HEAD_MEMBER = "alibiHead"
 _DELAY = re.compile(r"0*(\d+)", re.ASCII)
 _REFUSALS = frozenset({400, 409, 413, 415, 422})
 
@@ -74,29 +79,42 @@ class Platform:
         self._credentials = _basic_auth(client_id, client_secret)
         self._token = AccessToken(self._fetch_token, clock)
 
-    async def register(self, tickets: Sequence[Waiting]) -> Answers:
+    async def register(
+        self, tickets: Sequence[Waiting], head: AlibiHead | None = None
+    ) -> Answers:
         """Send one batch; safe to repeat, for the tickets' ids make it idempotent.
+
+        `head` is how far the alibi memory goes: the transaction carries it. A platform from before
+        there were heads gets the tickets without.
 
         Raises BatchRefused when the platform will never take this batch, PlatformProblem when it
         may take it later.
         """
-        body = b'{"tickets":[' + b",".join(t.body.encode() for t in tickets) + b"]}"
+        status, headers, answer = await self._offer(_batch_body(tickets, head))
+        problem = read_problem(answer, status) if status != 200 else {}
+        if head is not None and status in _REFUSALS and _does_not_know(problem, HEAD_MEMBER):
+            log.warning("the platform does not know alibi heads yet: sent without")
+            status, headers, answer = await self._offer(_batch_body(tickets, None))
+            problem = read_problem(answer, status) if status != 200 else {}
+        if status == 200:
+            return read_answers(answer, [ticket.id for ticket in tickets])
+        title = str(problem.get("title", ""))[:MAX_TITLE_LENGTH]
+        detail = f"the tickets API answers {status}: {title}"
+        if status in _REFUSALS:
+            raise BatchRefused(detail, problem)
+        raise PlatformProblem(detail, retry_after=_retry_after(headers, status))
+
+    async def _offer(self, body: bytes) -> tuple[int, Any, bytes]:
+        """Post a batch with a token; with a new one, once, if the platform does not take it."""
         token = await self._token.get()
         status, headers, answer = await self._post_batch(body, token)
         if status == 401:
             self._token.forget(token)
             token = await self._token.get()
             status, headers, answer = await self._post_batch(body, token)
-        if status == 200:
-            return read_answers(answer, [ticket.id for ticket in tickets])
         if status == 401:
             self._token.forget(token)
-        problem = read_problem(answer, status)
-        title = str(problem.get("title", ""))[:MAX_TITLE_LENGTH]
-        detail = f"the tickets API answers {status}: {title}"
-        if status in _REFUSALS:
-            raise BatchRefused(detail, problem)
-        raise PlatformProblem(detail, retry_after=_retry_after(headers, status))
+        return status, headers, answer
 
     async def _post_batch(self, body: bytes, token: str) -> tuple[int, Any, bytes]:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -129,6 +147,21 @@ class Platform:
             raise PlatformProblem(f"{url}: no answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
             raise PlatformProblem(f"{url}: {type(error).__name__}: {error}") from None
+
+
+def _batch_body(tickets: Sequence[Waiting], head: AlibiHead | None) -> bytes:
+    body = b'{"tickets":[' + b",".join(ticket.body.encode() for ticket in tickets) + b"]"
+    if head is not None:
+        body += b',"' + HEAD_MEMBER.encode() + b'":' + head.model_dump_json().encode()
+    return body + b"}"
+
+
+def _does_not_know(problem: dict[str, object], member: str) -> bool:
+    """Whether a refusal is about this member of the body, by the problem's list of errors."""
+    errors = problem.get("errors")
+    return isinstance(errors, list) and any(
+        isinstance(one, dict) and one.get("field") == member for one in errors
+    )
 
 
 def _basic_auth(client_id: str, secret: str) -> str:

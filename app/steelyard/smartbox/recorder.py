@@ -6,7 +6,7 @@ the outbox is queued then.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -15,7 +15,7 @@ from steelyard.smartbox.alibi import AlibiMemory, Sync, sync_directory
 from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.outbox import Outbox
-from steelyard.ticket import Ticket
+from steelyard.ticket import AlibiHead, Ticket
 
 ALIBI_FILE = "alibi.memory"
 OUTBOX_FILE = "outbox.sqlite"
@@ -100,6 +100,14 @@ class Storage:
             milliseconds += 1
             candidate = f"{prefix}_{milliseconds}"
         return draft if candidate == draft.id else draft.model_copy(update={"id": candidate})
+
+    def begin_sending(self, ids: Sequence[str]) -> AlibiHead | None:
+        """Note that these tickets are about to leave; how far the alibi memory goes now."""
+        self.outbox.mark_sending(ids)
+        head = self.alibi.head
+        if not head.sequence:
+            return None
+        return AlibiHead(sequence=head.sequence, hash=head.hash.hex())
 
     def close(self) -> None:
         """Release both files."""

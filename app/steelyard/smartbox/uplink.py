@@ -19,6 +19,7 @@ from steelyard.smartbox.outbox import Waiting
 from steelyard.smartbox.pace import Backoff, Pace
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.status import Status
+from steelyard.ticket import AlibiHead
 
 log = get_logger(__name__)
 
@@ -30,7 +31,9 @@ LOOK_SECONDS = 30.0
 class Registrar(Protocol):
     """Who takes the batches, several side by side: the platform."""
 
-    async def register(self, tickets: Sequence[Waiting]) -> Answers:
+    async def register(
+        self, tickets: Sequence[Waiting], head: AlibiHead | None = None
+    ) -> Answers:
         """See `Platform.register`."""
         ...
 
@@ -130,10 +133,10 @@ class Uplink:
         log.info("tickets registered", count=len(answers.receipts))
 
     async def _send(self, batch: Batch) -> Answers:
-        outbox = self._recorder.storage.outbox
-        await self._recorder.run(outbox.mark_sending, batch.ids)
-        answers = await self._registrar.register(batch.tickets)
-        await self._recorder.run(outbox.settle, answers.receipts, answers.refusals)
+        storage = self._recorder.storage
+        head = await self._recorder.run(storage.begin_sending, batch.ids)
+        answers = await self._registrar.register(batch.tickets, head)
+        await self._recorder.run(storage.outbox.settle, answers.receipts, answers.refusals)
         self._status.count("receipts", len(answers.receipts))
         if answers.refusals:
             self._note_refused(len(answers.refusals))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from steelyard.errors import Problem
 from steelyard.ledger.gathering import Gatherer
 from steelyard.ledger.protocol import Ledger, Proof, Registration
-from steelyard.ticket import Receipt, Ticket, TicketFilter
+from steelyard.ticket import AlibiHead, Receipt, Ticket, TicketFilter
 from steelyard.tickets.cursor import Place
 from steelyard.tickets.directory import Directory, StationAccess
 from steelyard.tickets.errors import ForeignTicketID, ForeignWeighbridge, TicketNotFound
@@ -35,7 +35,9 @@ class TicketService:
         self._gatherer = gatherer
         self._search = search
 
-    async def register(self, station_id: str, tickets: Sequence[Ticket]) -> list[Registration]:
+    async def register(
+        self, station_id: str, tickets: Sequence[Ticket], alibi_head: AlibiHead | None = None
+    ) -> list[Registration]:
         """Register a station's tickets; one outcome a ticket, in order.
 
         A ticket whose id or weighbridge is not this station's is refused, the rest goes on.
@@ -46,7 +48,7 @@ class TicketService:
             ticket for ticket, refusal in zip(tickets, refusals, strict=True) if refusal is None
         ]
         registered = iter(
-            await self._gatherer.register(access.writer, accepted) if accepted else []
+            await self._gatherer.register(access.writer, accepted, alibi_head) if accepted else []
         )
         return [
             Registration(ticket.id, refusal=refusal) if refusal else next(registered)
