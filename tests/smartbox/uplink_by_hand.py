@@ -92,9 +92,7 @@ class ByHand:
         )
         self.running = asyncio.create_task(self.uplink.run())
 
-    async def register(
-        self, tickets: Sequence[Waiting], head: AlibiHead | None = None
-    ) -> Answers:
+    async def register(self, tickets: Sequence[Waiting], head: AlibiHead | None = None) -> Answers:
         ids = [ticket.id for ticket in tickets]
         try:
             self.begins(ids)

@@ -125,9 +125,7 @@ class Gatherer:
             queue = self._queues[writer] = _Queue(writer)
         return queue
 
-    def _take(
-        self, queue: _Queue, ticket: Ticket, head: AlibiHead | None
-    ) -> tuple[_Item, bool]:
+    def _take(self, queue: _Queue, ticket: Ticket, head: AlibiHead | None) -> tuple[_Item, bool]:
         """The item of this ticket's id, and whether it is new."""
         item = queue.by_id.get(ticket.id)
         if item is not None:

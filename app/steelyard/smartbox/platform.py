@@ -20,6 +20,7 @@ from steelyard.smartbox.access_token import AccessToken
 from steelyard.smartbox.answers import TRANSIENT, Answers, read_answers, read_problem
 from steelyard.smartbox.errors import BatchRefused, PlatformProblem, PlatformUnreached
 from steelyard.smartbox.outbox import Waiting
+from steelyard.smartbox.station_clock import StationClock
 from steelyard.ticket import AlibiHead
 
 log = get_logger(__name__)
@@ -30,6 +31,7 @@ MAX_TOKEN_SECONDS = 86_400
 MAX_TITLE_LENGTH = 200
 MAX_DELAY_DIGITS = 9
 HEAD_MEMBER = "alibiHead"
+BAD_CERTIFICATE = "the platform's certificate does not hold (is the SmartBox's clock right?)"
 _DELAY = re.compile(r"0*(\d+)", re.ASCII)
 _REFUSALS = frozenset({400, 409, 413, 415, 422})
 
@@ -60,7 +62,7 @@ class Platform:
     """The management API's token endpoint and the tickets API's batch endpoint.
 
     Any number of batches may be sent side by side. `clock` is a monotonic clock in seconds: a
-    token's age does not depend on the wall clock.
+    token's age does not depend on the wall clock. `station_clock` learns the time from answers.
     """
 
     def __init__(
@@ -72,16 +74,16 @@ class Platform:
         client_id: str,
         client_secret: str,
         clock: Clock = time.monotonic,
+        station_clock: StationClock | None = None,
     ) -> None:
         self._session = session
         self._token_url = f"{management_url}/oauth2/token"
         self._batch_url = f"{tickets_url}/v1/tickets/batch"
         self._credentials = _basic_auth(client_id, client_secret)
         self._token = AccessToken(self._fetch_token, clock)
+        self._station_clock = station_clock
 
-    async def register(
-        self, tickets: Sequence[Waiting], head: AlibiHead | None = None
-    ) -> Answers:
+    async def register(self, tickets: Sequence[Waiting], head: AlibiHead | None = None) -> Answers:
         """Send one batch; safe to repeat, for the tickets' ids make it idempotent.
 
         `head` is how far the alibi memory goes: the transaction carries it. A platform from before
@@ -103,6 +105,13 @@ class Platform:
         if status in _REFUSALS:
             raise BatchRefused(detail, problem)
         raise PlatformProblem(detail, retry_after=_retry_after(headers, status))
+
+    async def greet(self) -> None:
+        """Ask for a token, if there must be one: the answer also tells the time.
+
+        Raises PlatformProblem.
+        """
+        await self._token.get()
 
     async def _offer(self, body: bytes) -> tuple[int, Any, bytes]:
         """Post a batch with a token; with a new one, once, if the platform does not take it."""
@@ -135,12 +144,19 @@ class Platform:
         return _read_token(answer)
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
+        own = self._station_clock
+        asked = own.uptime() if own else 0
         try:
             async with self._session.post(
                 url, headers=headers, data=body, allow_redirects=False
             ) as response:
+                if own is not None:
+                    own.learn(response.headers.get("Date"), asked)
                 answer = await _read_limited(response)
                 return response.status, response.headers, answer
+        except aiohttp.ClientConnectorCertificateError as error:
+            reason = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
+            raise PlatformUnreached(f"{url}: {BAD_CERTIFICATE}: {reason}") from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise PlatformUnreached(f"{url}: {type(error).__name__}: {error}") from None
         except TimeoutError:
