@@ -134,7 +134,7 @@ def export(path: Path, output: Path, first: int, last: int | None) -> None:
 
 
 @contextmanager
-def _written(path: Path, *, compressed: bool) -> Iterator[IO[bytes]]:
+def _written(path: Path, *, compressed: bool) -> Iterator[IO[bytes] | gzip.GzipFile]:
     if compressed:
         with gzip.open(path, "wb") as stream:
             yield stream

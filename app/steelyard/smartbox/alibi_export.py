@@ -87,9 +87,9 @@ def read_export(path: Path) -> Iterator[Record]:
             if ended:
                 raise AlibiDamaged(f"line {number}: something follows the last line")
             if set(line) == {"header", "after"}:
-                place = _check(number, lambda line=line, last=last: _place(line, last))
+                place = _check(number, _place, line, last)
             elif set(line) == {"sequence", "hash", "record"}:
-                record = _check(number, lambda line=line, place=place: _record(line, place))
+                record = _check(number, _record, line, place)
                 yield record
                 place = last = record.head
                 count += 1
@@ -122,9 +122,14 @@ def _read_line(number: int, text: bytes) -> dict[str, Any]:
     return line
 
 
-def _check(number: int, read: Callable[[], _Found]) -> _Found:
+def _check(
+    number: int,
+    read: Callable[[dict[str, Any], Head | None], _Found],
+    line: dict[str, Any],
+    head: Head | None,
+) -> _Found:
     try:
-        return read()
+        return read(line, head)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise AlibiDamaged(f"line {number}: is none of an export's") from None
 
