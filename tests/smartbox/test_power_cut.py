@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from power_cut import cuts, trace
-from storage_kit import open_storage, record
+from storage_kit import START, open_storage, record
 
 from steelyard.smartbox.alibi import read_all
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Storage
@@ -80,6 +80,7 @@ def _check_told(storage: Storage, told: list[str]) -> None:
         elif kind == "time":
             assert outbox.corrections()[rest[0]]["changes"] == ["timestamp"]
         elif kind == "aside":
-            assert outbox.counts()["set_aside"] == ("ticket 3" not in "\n".join(told))
+            # It may be a ticket by now, of which nobody has been told yet.
+            assert outbox.counts()["set_aside"] == 1 or outbox.has(f"s-1_wb-1_{START + 3}")
     dismissed = any(one.startswith("dismissed") for one in told)
     assert not dismissed or outbox.counts()["dismissed"] == 1
