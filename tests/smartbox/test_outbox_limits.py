@@ -15,6 +15,7 @@ from uplink_kit import Desk, registered
 from steelyard.smartbox.alibi import read_all
 from steelyard.smartbox.alibi_format import Record
 from steelyard.smartbox.errors import BatchRefused, StorageFull
+from steelyard.smartbox.outbox import Outbox
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Recorder
 from steelyard.smartbox.uplink import PLATFORM_ALARM, REFUSED_ALARM
 from steelyard.smartbox.verify import SealedHead, compare_with_heads, verify_alibi
@@ -92,6 +93,36 @@ async def test_a_refused_ticket_is_shown_until_someone_takes_care(desk: Desk, st
     link.uplink.wake()
     await registered(link, 4)
     await until(lambda: REFUSED_ALARM not in link.status.alarms())
+
+
+def test_an_outbox_from_before_is_read_as_it_is(tmp_path: Path) -> None:
+    """A backup's: it is compared with the memory, and not changed."""
+    import sqlite3
+
+    storage = open_storage(tmp_path)
+    for number in range(3):
+        record(storage, number)
+    storage.close()
+    path = tmp_path / OUTBOX_FILE
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "DROP VIEW records; DROP TABLE corrections; DROP TABLE untimed; DROP TABLE dismissals; "
+        "DROP INDEX samples_ticket; PRAGMA user_version = 2"
+    )
+    connection.close()
+    before = path.read_bytes()
+    finding = verify_alibi(tmp_path / ALIBI_FILE, path)
+    assert finding.holds
+    assert finding.sentence.endswith("and the outbox agrees")
+    outbox = Outbox.open_for_reading(path)
+    assert outbox.counts()["queued"] == 3
+    assert outbox.open_refusals() == 0
+    outbox.close()
+    assert path.read_bytes() == before
+    storage = open_storage(tmp_path)
+    assert record(storage, 3)
+    storage.close()
+    assert verify_alibi(tmp_path / ALIBI_FILE, path).records == 4
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 201])

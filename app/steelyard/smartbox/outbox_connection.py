@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from steelyard.smartbox.errors import StorageFull, StorageUnavailable
-from steelyard.smartbox.outbox_schema import FIRST_PASSES, SCHEMA, SCHEMA_VERSION, VERSION_3
+from steelyard.smartbox.outbox_schema import (
+    FIRST_PASSES,
+    SCHEMA,
+    SCHEMA_VERSION,
+    VERSION_3,
+    VERSION_3_BESIDE,
+)
 
 
 class OutboxConnection:
@@ -38,16 +44,17 @@ class OutboxConnection:
         try:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
             connection.execute("SELECT 1 FROM tickets LIMIT 1")
+            outbox = cls(connection)
+            version = outbox._version()
+            if version in (1, 2):
+                # One from before, as in a backup: what it lacks stands beside it, and is empty.
+                for statement in VERSION_3_BESIDE.split(";\n"):
+                    connection.execute(statement)
         except sqlite3.Error as error:
             raise StorageUnavailable(f"{path}: {error}") from None
-        outbox = cls(connection)
-        version = outbox._version()
-        if version != SCHEMA_VERSION:
+        if version not in (1, 2, SCHEMA_VERSION):
             outbox.close()
-            raise StorageUnavailable(
-                f"{path}: has version {version}, not {SCHEMA_VERSION}: the SmartBox brings it up "
-                "at its next start"
-            )
+            raise StorageUnavailable(f"{path}: has version {version}, not {SCHEMA_VERSION}")
         return outbox
 
     def _version(self) -> int:

@@ -58,3 +58,10 @@ CREATE VIEW records AS
   SELECT sequence, alibi_hash, alibi_offset FROM tickets
   UNION ALL SELECT sequence, alibi_hash, alibi_offset FROM corrections
 """
+# For reading one of version 1 or 2: the same names, in the connection only.
+VERSION_3_BESIDE = """
+CREATE TEMP TABLE dismissals (ticket TEXT, time INTEGER, reason TEXT);
+CREATE TEMP TABLE untimed (ticket TEXT, boot TEXT, uptime INTEGER);
+CREATE TEMP TABLE corrections (sequence INTEGER, ticket TEXT, correction TEXT);
+CREATE TEMP VIEW records AS SELECT sequence, alibi_hash, alibi_offset FROM main.tickets
+"""
