@@ -82,7 +82,11 @@ class AlibiMemory:
                 raise AlibiDamaged(
                     f"{path}: is missing, but the outbox knows its {known.sequence} records"
                 )
-            _create(path, make_header(station, _now()), sync)
+            try:
+                _create(path, make_header(station, _now()), sync)
+            except OSError as error:
+                problem = StorageFull if error.errno in FULL else StorageUnavailable
+                raise problem(f"{path}: {error.strerror}") from None
         current = segment_paths(path)[-1]
         descriptor = os.open(current, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         try:
@@ -156,7 +160,7 @@ class AlibiMemory:
         try:
             descriptor = _create(path, header, self._sync, keep=True)
         except OSError as error:
-            if not path.exists():
+            if not path.exists() and error.errno in FULL:
                 raise StorageFull(f"{path}: {error.strerror}") from None
             # It has its name, and perhaps not for ever: what is written to it might be lost.
             self._give_up(error)

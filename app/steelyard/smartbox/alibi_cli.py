@@ -56,7 +56,7 @@ def verify(path: Path, outbox: Path | None, tickets: Path | None, heads: Path | 
     """
     path = path / ALIBI_FILE if path.is_dir() else path
     beside = path.with_name(OUTBOX_FILE)
-    if outbox is None and beside.exists():
+    if outbox is None and path.name == ALIBI_FILE and beside.exists():
         outbox = beside
     finding: Finding = verify_alibi(path, outbox)
     click.echo(finding.sentence)

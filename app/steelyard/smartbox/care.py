@@ -104,3 +104,5 @@ class Care:
             await self._greet()
         except PlatformProblem as problem:
             log.info("the platform does not tell the time", problem=problem.slug)
+        except Exception as error:  # noqa: BLE001 - no answer of the platform ends weighing
+            log.warning("answer not understood", error=type(error).__name__)

@@ -163,12 +163,15 @@ class Storage:
         StorageFull, StorageUnavailable.
         """
         self._mend()
-        keeping = Keeping.plan(self.alibi, now, years, self.outbox.first_open())
-        if keeping.begins_segment:
-            self.alibi.begin_segment(now)
-        if keeping.keep_from > self.outbox.kept_from():
-            self.outbox.keep_from(keeping.keep_from)
-        self.alibi.remove_segments(self.outbox.kept_from())
+        try:
+            keeping = Keeping.plan(self.alibi, now, years, self.outbox.first_open())
+            if keeping.begins_segment:
+                self.alibi.begin_segment(now)
+            if keeping.keep_from > self.outbox.kept_from():
+                self.outbox.keep_from(keeping.keep_from)
+            self.alibi.remove_segments(self.outbox.kept_from())
+        except OSError as error:
+            raise StorageUnavailable(f"{self.alibi.path}: {error.strerror}") from None
         return keeping
 
     def _with_free_id(self, draft: Ticket) -> Ticket:
