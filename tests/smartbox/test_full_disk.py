@@ -32,11 +32,12 @@ for number in range(400):
     # Somebody else's file takes the room, and leaves a little more or less of it each time.
     if number >= 3 and number % 4 == 0:
         with filler.open("ab", buffering=0) as stream:
-            try:
-                while True:
-                    stream.write(bytes(1 + number * 37 % 4096))
-            except OSError:
-                pass
+            for size in (65_536, 4096, 256):
+                try:
+                    while True:
+                        stream.write(bytes(size))
+                except OSError:
+                    pass
         os.truncate(filler, max(0, filler.stat().st_size - number * 211 % 12_000))
     elif filler.exists() and number % 4 == 3:
         filler.unlink()
@@ -78,12 +79,12 @@ def can_mount() -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="no file system can be mounted here")
 def test_a_full_file_system_refuses_tickets_and_keeps_the_others(tmp_path: Path) -> None:
-    """A tmpfs of 3 MB that another writer fills and empties: ENOSPC at any write of both books."""
+    """A tmpfs of 8 MB that another writer fills and empties: ENOSPC at any write of both books."""
     script = tmp_path / "full.py"
     script.write_text(SCRIPT)
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = f"mount -t tmpfs -o size=3m tmpfs '{disk}' && exec \"$@\""
+    mount = f"mount -t tmpfs -o size=8m tmpfs '{disk}' && exec \"$@\""
     here = str(Path(__file__).parent)
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", sys.executable,
