@@ -19,7 +19,7 @@ from steelyard.ledger.protocol import (
     Registration,
     SigningKey,
 )
-from steelyard.ticket import Receipt, Ticket, TicketFilter
+from steelyard.ticket import AlibiHead, Receipt, Ticket, TicketFilter
 
 
 @dataclass
@@ -37,6 +37,7 @@ class FakeLedger:
     scan: int = 1000
     contracts: dict[str, FakeContract] = field(default_factory=dict)
     failures: list[Problem] = field(default_factory=list)
+    alibi_heads: list[AlibiHead | None] = field(default_factory=list)
     block: int = 1
 
     def _fail(self) -> None:
@@ -61,9 +62,13 @@ class FakeLedger:
         return "0x" + hashlib.sha256(str(block).encode()).hexdigest()
 
     async def register(
-        self, writer: ContractWriter, tickets: Sequence[Ticket]
+        self,
+        writer: ContractWriter,
+        tickets: Sequence[Ticket],
+        alibi_head: AlibiHead | None = None,
     ) -> list[Registration]:
         self._fail()
+        self.alibi_heads.append(alibi_head)
         entries = self._seen(writer.view)
         self.block += 1
         outcomes = []

@@ -25,6 +25,7 @@ MAX_GRAMS = 2**31 - 1
 MIN_GRAMS = -(2**31)
 MAX_TIMESTAMP_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that RFC 3339 can say
 MAX_RESTART = 2**32 - 1
+MAX_ALIBI_RECORDS = 2**63 - 1
 MAX_BLOCK_NUMBER = 2**63 - 1  # a database's integer; geth counts blocks in 64 bits
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,95}$"
 SERIAL_PATTERN = r"^[!-~]([ -~]{0,30}[!-~])?$"  # 1 to 32 printable ASCII characters, trimmed
@@ -223,6 +224,16 @@ class TicketFilter(_Model):
 
 def _within(low: int | None, value: int, high: int | None) -> bool:
     return (low is None or low <= value) and (high is None or value <= high)
+
+
+class AlibiHead(_Model):
+    """How far a station's alibi memory went: its last record's number, from 1, and SHA-256.
+
+    The hash stands for all records before it (docs/decisions/alibi-head.md).
+    """
+
+    sequence: int = Field(ge=1, le=MAX_ALIBI_RECORDS)
+    hash: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Receipt(_Model):

@@ -141,8 +141,8 @@ class _Noting:
         self._platform = platform
         self._book = book
 
-    async def register(self, tickets):
-        answers = await self._platform.register(tickets)
+    async def register(self, tickets, head=None):
+        answers = await self._platform.register(tickets, head)
         for receipt in answers.receipts:
             self._book.acknowledge(receipt)
         self._book.refused |= dict(answers.refusals)

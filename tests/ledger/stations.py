@@ -19,7 +19,7 @@ from steelyard.ledger.protocol import (
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.network.service import LocalNetwork
 from steelyard.network.settings import NetworkSettings
-from steelyard.ticket import Ticket, TicketFilter
+from steelyard.ticket import AlibiHead, Ticket, TicketFilter
 
 NODES = 3  # the station's, the customer's, and one that is no party
 
@@ -77,9 +77,12 @@ class AbreastLedger(QuorumLedger):
     everyone: tuple[NodeRef, ...] = ()
 
     async def register(
-        self, writer: ContractWriter, tickets: Sequence[Ticket]
+        self,
+        writer: ContractWriter,
+        tickets: Sequence[Ticket],
+        alibi_head: AlibiHead | None = None,
     ) -> list[Registration]:
-        outcomes = await super().register(writer, tickets)
+        outcomes = await super().register(writer, tickets, alibi_head)
         await self._abreast(
             max((one.receipt.block_number for one in outcomes if one.receipt), default=0)
         )

@@ -26,12 +26,12 @@ class SlowLedger(FakeLedger):
         self.batches: list[list[str]] = []
         self._open: list[asyncio.Event] = []
 
-    async def register(self, writer, tickets):
+    async def register(self, writer, tickets, alibi_head=None):
         gate = asyncio.Event()
         self._open.append(gate)
         self.batches.append([one.id for one in tickets])
         await gate.wait()
-        return await super().register(writer, tickets)
+        return await super().register(writer, tickets, alibi_head)
 
     def let_go(self, *places: int) -> None:
         for place in places or range(len(self._open)):

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from steelyard.loadcell.config import LoadCellConfig
 from steelyard.pki.authority import Authority, Issued
 from steelyard.smartbox.settings import SmartBoxSettings
-from steelyard.ticket import Ticket
+from steelyard.ticket import AlibiHead, Ticket
 
 CLIENT_ID = STATION = "station-1"
 SECRET = "correct-horse"
@@ -207,6 +207,7 @@ class FakePlatform:
         self.tickets: dict[str, Ticket] = {}
         self.receipts: dict[str, tuple[str, int]] = {}
         self.batches: list[list[str]] = []
+        self.heads: list[AlibiHead | None] = []
         self.faults: deque[Fault] = deque()
         self.token_faults: deque[Fault] = deque()
         self.refuse: dict[str, dict[str, Any]] = {}
@@ -220,10 +221,11 @@ class FakePlatform:
         self.under_way = 0
         self.sockets: set[Any] = set()
 
-    async def start(self, port: int = 0) -> None:
-        """Serve TLS 1.3."""
+    async def start(self, port: int = 0, certificate: tuple[Path, Path] | None = None) -> None:
+        """Serve TLS 1.3, with the stage's certificate and key or with others."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._stage.server.certificate_path, self._stage.server.key_path)
+        server = self._stage.server
+        context.load_cert_chain(*(certificate or (server.certificate_path, server.key_path)))
         app = web.Application(client_max_size=8 * 1024 * 1024)
         app.router.add_post("/oauth2/token", self._token)
         app.router.add_post("/v1/tickets/batch", self._batch)
@@ -280,6 +282,8 @@ class FakePlatform:
             return self._fail(request, fault)
         body = await request.json()
         self.batches.append([item["ticketID"] for item in body["tickets"]])
+        head = body.get("alibiHead")
+        self.heads.append(None if head is None else AlibiHead(**head))
         assert 1 <= len(body["tickets"]) <= 100
         if self.poison & set(self.batches[-1]):
             return web.json_response({"title": "The request is not valid"}, status=422)

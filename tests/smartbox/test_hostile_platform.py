@@ -201,7 +201,7 @@ class Moody:
     def __init__(self, *errors: Exception) -> None:
         self.errors: Iterator[Exception] = iter(errors)
 
-    async def register(self, tickets: Any) -> Answers:
+    async def register(self, tickets: Any, head: Any = None) -> Answers:
         for error in self.errors:
             raise error
         receipts = tuple(

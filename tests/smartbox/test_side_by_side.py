@@ -257,6 +257,7 @@ async def test_a_shutdown_leaves_nothing_under_way(by_hand: Make) -> None:
     assert not {task for task in before if not task.done()} - {asyncio.current_task()}
     assert one.outbox.counts() | {"queued": 0} == {
         "queued": 0, "sending": 8, "registered": 0, "refused": 0, "set_aside": 0,
+        "dismissed": 0, "untimed": 0,
     }  # fmt: skip
     one.start()
     await one.calm()

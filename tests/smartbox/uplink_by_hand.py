@@ -19,7 +19,7 @@ from steelyard.smartbox.pace import Backoff
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.uplink import Uplink
-from steelyard.ticket import Receipt
+from steelyard.ticket import AlibiHead, Receipt
 
 STEPS = 400
 
@@ -81,7 +81,7 @@ class ByHand:
         self.start()
 
     def start(self) -> None:
-        storage: Any = SimpleNamespace(outbox=self.outbox)
+        storage: Any = SimpleNamespace(outbox=self.outbox, begin_sending=self.outbox.mark_sending)
         self.uplink = Uplink(
             Recorder(storage, AtOnce()),  # type: ignore[arg-type] # as much of one as is used
             self,
@@ -92,7 +92,7 @@ class ByHand:
         )
         self.running = asyncio.create_task(self.uplink.run())
 
-    async def register(self, tickets: Sequence[Waiting]) -> Answers:
+    async def register(self, tickets: Sequence[Waiting], head: AlibiHead | None = None) -> Answers:
         ids = [ticket.id for ticket in tickets]
         try:
             self.begins(ids)

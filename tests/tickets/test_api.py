@@ -50,6 +50,23 @@ async def test_the_same_ticket_again_gives_the_first_receipt(world: World) -> No
     assert (status, problem["type"]) == (409, "urn:steelyard:problem:ticket-conflict")
 
 
+async def test_a_batch_s_alibi_head_goes_to_the_ledger(world: World) -> None:
+    """As the station sent it; without one there is none; another form is refused by its name."""
+    head = {"sequence": 4711, "hash": "5e" * 32}
+    batch = {"tickets": [ticket_json(1)], "alibiHead": head}
+    status, _ = await world.ask("station a-1", "POST", "/v1/tickets/batch", json=batch)
+    assert status == 200
+    await register(world, "a-1", range(2, 3))
+    sent = [one and one.model_dump() for one in world.ledger.alibi_heads]
+    assert sent == [head, None]
+    for bad in ({"sequence": 0, "hash": "5e" * 32}, {"sequence": 1, "hash": "5E" * 32}):
+        batch = {"tickets": [ticket_json(3)], "alibiHead": bad}
+        status, problem = await world.ask("station a-1", "POST", "/v1/tickets/batch", json=batch)
+        assert status in (400, 422)
+        assert problem["errors"][0]["field"].startswith("alibiHead")
+    assert len(world.ledger.alibi_heads) == 2
+
+
 async def test_a_batch_has_a_result_for_each_ticket(world: World) -> None:
     """One refused ticket keeps no other from being registered."""
     await register(world, "a-1", range(1, 2))

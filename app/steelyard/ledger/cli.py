@@ -183,6 +183,12 @@ def describe(proof: Proof, claim: Claim, *, address_known: bool) -> list[str]:
     else:
         failed = sum(not check.holds for check in proof.checks)
         verdict = f"NOT proved: {failed} of {len(proof.checks)} statements do not hold."
+    if proof.alibi_head is not None:
+        head = proof.alibi_head
+        lines.append(
+            f"  The transaction seals the station's alibi memory: record {head.sequence} has the "
+            f"hash {head.hash}"
+        )
     unproved = list(proof.unproved)
     if not address_known:
         unproved.insert(0, "that the contract is the station's: its address came from the file")

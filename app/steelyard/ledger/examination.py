@@ -1,6 +1,6 @@
 """Examining an export: the file alone, and beside a node where there is one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,9 +49,11 @@ async def examine(
     *,
     require_seals: bool = False,
     beside: "Beside | None" = None,
+    on_registration: Callable[[Registered], None] = lambda _: None,
 ) -> Examined:
     """Check every line of a file, and against a node where one is given.
 
+    `on_registration` is told each registration that holds, in their order.
     Raises ExportDamaged with the first line that does not hold, LedgerProblem where the node
     does not answer, and OSError.
     """
@@ -59,6 +61,8 @@ async def examine(
     at = checker.progress
     for line in read_lines(path):
         kind = _take(checker, path, line.number, line.text)
+        if kind == "registration" and at.registered is not None:
+            on_registration(at.registered)
         if beside is not None:
             await beside.take(kind, at)
     if not at.end:

@@ -27,6 +27,7 @@ from steelyard.ledger.exportfile import Sink, encode_line, read_lines
 from steelyard.ledger.jsonrpc import Json
 from steelyard.ledger.node import Node
 from steelyard.ledger.reading import Reader
+from steelyard.ledger.sealing import decode_sealed
 
 _EVENTS_AT_ONCE = 64  # registrations that are asked for in one exchange
 _TICKETS_AT_ONCE = 1000  # and the tickets in them, which bounds the answers
@@ -247,7 +248,7 @@ def _input_of(found: dict[str, Json], transaction_hash: str, number: int) -> str
 
 def _registered(number: int, event: contract.Registered, payload: bytes) -> Registered:
     try:
-        tickets = contract.decode_registration(payload)
+        tickets, head = decode_sealed(payload)
     except ValueError as error:
         raise NodeContradictsItself(
             f"The payload of {event.transaction_hash} registers nothing: {error}"
@@ -258,7 +259,9 @@ def _registered(number: int, event: contract.Registered, payload: bytes) -> Regi
             f"its event {event.count}"
         )
     prints = tuple(map(contract.fingerprint, tickets))
-    return Registered(event.transaction_hash, number, event.first_index, payload, tickets, prints)
+    return Registered(
+        event.transaction_hash, number, event.first_index, payload, tickets, prints, head
+    )
 
 
 def _block_line(found: dict[str, Json], number: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """`steelyard export` and `steelyard export-check`: a station's tickets with proofs, in a file."""
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -11,10 +12,12 @@ from steelyard.ledger.cli import read_trusted, trust_options
 from steelyard.ledger.connections import open_session
 from steelyard.ledger.examination import Beside, Examined, contract_of, examine
 from steelyard.ledger.export import Written
+from steelyard.ledger.exportcheck import Registered
 from steelyard.ledger.protocol import ContractView, NodeRef
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.seals import Validators
 from steelyard.ledger.settings import LedgerSettings
+from steelyard.ticket import AlibiHead
 
 _FOUND_ALONE = (
     "that the payloads are the ones that the transactions name, and that the contract holds these "
@@ -108,6 +111,13 @@ def _about_export(written: Written, output: Path) -> Iterator[str]:
 @click.option("--node", "node_url", help="JSON-RPC URL of a party's node to compare with.")
 @trust_options
 @click.option("--digest", "told", help="The digest that the file must have, as its maker told it.")
+@click.option(
+    "--alibi-heads",
+    "heads_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write: what the transactions say of the station's alibi memory, one JSON object "
+    "a line, for `steelyard alibi verify --heads`.",
+)
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file ([ledger]).")
 def export_check(
     file: Path,
@@ -115,6 +125,7 @@ def export_check(
     validators_file: Path | None,
     genesis_file: Path | None,
     told: str | None,
+    heads_file: Path | None,
     config: Path | None,
     *,
     require_seals: bool,
@@ -128,11 +139,14 @@ def export_check(
     trusted = read_trusted(validators_file, genesis_file)
     settings = LedgerSettings.load(config)
     try:
-        found = asyncio.run(_check(file, node_url, trusted, settings, require_seals))
+        heads: list[str] = []
+        found = asyncio.run(_check(file, node_url, trusted, settings, require_seals, heads))
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
     if told is not None and told.lower() != found.digest:
         raise ConfigurationError(f"{file}: has the digest {found.digest}, not the one given")
+    if heads_file is not None:
+        _write_heads(heads_file, heads)
     for line in describe(found, trusted):
         click.echo(line)
 
@@ -143,13 +157,38 @@ async def _check(
     trusted: Validators | None,
     settings: LedgerSettings,
     require_seals: bool,
+    heads: list[str],
 ) -> Examined:
+    def note(one: Registered) -> None:
+        if one.alibi_head is not None:
+            heads.append(_head_line(one, one.alibi_head))
+
     if node_url is None:
-        return await examine(file, trusted, require_seals=require_seals)
+        return await examine(file, trusted, require_seals=require_seals, on_registration=note)
     view = ContractView(contract_of(file), NodeRef("your node", node_url, "", ""))
     async with open_session(settings) as session:
         beside = Beside(QuorumLedger(session, settings).node(view), view)
-        return await examine(file, trusted, require_seals=require_seals, beside=beside)
+        return await examine(
+            file, trusted, require_seals=require_seals, beside=beside, on_registration=note
+        )
+
+
+def _head_line(one: Registered, head: AlibiHead) -> str:
+    return json.dumps(
+        {
+            "sequence": head.sequence,
+            "hash": head.hash,
+            "transactionHash": one.transaction_hash,
+            "blockNumber": one.block_number,
+        }
+    )
+
+
+def _write_heads(path: Path, heads: Sequence[str]) -> None:
+    try:
+        path.write_text("".join(f"{line}\n" for line in heads), "utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def describe(found: Examined, trusted: Validators | None) -> Iterator[str]:
@@ -163,6 +202,8 @@ def describe(found: Examined, trusted: Validators | None) -> Iterator[str]:
     yield "Proved:"
     yield f"  - {at.tickets} tickets are those of the payloads, with their fingerprints, in order"
     yield f"  - {at.registrations} transactions to the contract, each signed by the station's key"
+    if at.sealing:
+        yield f"  - {at.sealing} of them also seal the station's alibi memory (--alibi-heads)"
     yield f"  - {at.blocks} blocks have their hashes and the root of their transactions"
     yield f"  - {at.adjacent} of the blocks follow the block before them in the file"
     if at.sealed:

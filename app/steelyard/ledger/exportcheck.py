@@ -15,8 +15,9 @@ from steelyard.ledger import block, contract, seals
 from steelyard.ledger.encoding import from_hex, to_hex
 from steelyard.ledger.errors import ExportDamaged
 from steelyard.ledger.exportfile import encode_line
+from steelyard.ledger.sealing import decode_sealed
 from steelyard.ledger.trie import list_root
-from steelyard.ticket import Ticket
+from steelyard.ticket import AlibiHead, Ticket
 
 FORMAT, VERSION = "steelyard-export", 1
 _MEMBERS = {
@@ -42,6 +43,7 @@ class Registered:
     payload: bytes
     tickets: tuple[Ticket, ...]
     fingerprints: tuple[bytes, ...]
+    alibi_head: AlibiHead | None = None
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Progress:
     adjacent: int = 0  # blocks whose parent is in the file as well
     sealed: int = 0
     registrations: int = 0
+    sealing: int = 0  # of these, the ones with an alibi head
     tickets: int = 0
     next_index: int | None = None
     last: _Block | None = None
@@ -178,7 +181,7 @@ class Checker:
             raise _Wrong(f"the station did not sign the transaction {name}")
         payload = _bytes(record, "payload")
         try:
-            tickets = contract.decode_registration(payload)
+            tickets, head = decode_sealed(payload)
         except ValueError as error:
             raise _Wrong(f"the payload of {name} registers nothing: {error}") from None
         first = record["firstIndex"]
@@ -190,7 +193,8 @@ class Checker:
         at.next_index = first + len(tickets)
         at.registrations += 1
         prints = tuple(map(contract.fingerprint, tickets))
-        at.registered = Registered(name, at.last.number, first, payload, tickets, prints)
+        at.registered = Registered(name, at.last.number, first, payload, tickets, prints, head)
+        at.sealing += head is not None
 
     def _take_ticket(self, record: dict[str, Any]) -> None:
         at = self.progress

@@ -14,8 +14,9 @@ from time import monotonic
 
 from steelyard.ledger.errors import LedgerBusy, NodeUnavailable
 from steelyard.ledger.protocol import ContractWriter, Ledger, Registration
+from steelyard.ledger.sealing import latest
 from steelyard.ledger.settings import LedgerSettings
-from steelyard.ticket import Ticket
+from steelyard.ticket import AlibiHead, Ticket
 
 _RETRY_AFTER = "1"  # about a block's time: until then something has gone, or the ledger stands
 
@@ -25,6 +26,7 @@ class _Item:
     """A ticket on its way. `done` gives its outcome to everybody who asked for this very ticket."""
 
     ticket: Ticket
+    alibi_head: AlibiHead | None
     since: float
     done: asyncio.Future[Registration]
 
@@ -51,9 +53,14 @@ class Gatherer:
         self._closed = False
 
     async def register(
-        self, writer: ContractWriter, tickets: Sequence[Ticket]
+        self,
+        writer: ContractWriter,
+        tickets: Sequence[Ticket],
+        alibi_head: AlibiHead | None = None,
     ) -> list[Registration]:
         """One outcome a ticket, in order; see `Ledger.register`, whose problems these are.
+
+        Of the alibi heads of the requests that share a transaction it carries the last one.
 
         Raises LedgerBusy, with nothing taken, when too many of the station's tickets wait. A caller
         that is cancelled leaves its tickets on their way. Where several ask for the same ticket
@@ -62,7 +69,7 @@ class Gatherer:
         left = dict(enumerate(tickets))
         outcomes: dict[int, Registration] = {}
         while left:
-            asked = self._ask(writer, left)
+            asked = self._ask(writer, left, alibi_head)
             # Every ticket comes to its end before the first failure is told.
             await asyncio.wait([item.done for item, _ in asked.values()])
             for place, (item, first) in asked.items():
@@ -96,7 +103,7 @@ class Gatherer:
         return sum(queue.under_way for queue in self._queues.values())
 
     def _ask(
-        self, writer: ContractWriter, tickets: Mapping[int, Ticket]
+        self, writer: ContractWriter, tickets: Mapping[int, Ticket], head: AlibiHead | None
     ) -> dict[int, tuple[_Item, bool]]:
         """Put tickets on their way; of each its item, and whether it is new. Raises LedgerBusy."""
         if self._closed:
@@ -108,7 +115,7 @@ class Gatherer:
                 f"most {self._settings.gather_tickets} may",
                 headers={"Retry-After": _RETRY_AFTER},
             )
-        asked = {place: self._take(queue, ticket) for place, ticket in tickets.items()}
+        asked = {place: self._take(queue, ticket, head) for place, ticket in tickets.items()}
         self._cut(queue)
         return asked
 
@@ -118,12 +125,12 @@ class Gatherer:
             queue = self._queues[writer] = _Queue(writer)
         return queue
 
-    def _take(self, queue: _Queue, ticket: Ticket) -> tuple[_Item, bool]:
+    def _take(self, queue: _Queue, ticket: Ticket, head: AlibiHead | None) -> tuple[_Item, bool]:
         """The item of this ticket's id, and whether it is new."""
         item = queue.by_id.get(ticket.id)
         if item is not None:
             return item, False
-        item = _Item(ticket, monotonic(), asyncio.get_running_loop().create_future())
+        item = _Item(ticket, head, monotonic(), asyncio.get_running_loop().create_future())
         queue.waiting.append(item)
         queue.by_id[ticket.id] = item
         return item, True
@@ -157,7 +164,9 @@ class Gatherer:
         problem: BaseException = NodeUnavailable("The platform is shutting down")
         outcomes: Sequence[Registration | None] = [None] * len(batch)
         try:
-            outcomes = await self._ledger.register(queue.writer, [item.ticket for item in batch])
+            head = latest([item.alibi_head for item in batch])
+            tickets = [item.ticket for item in batch]
+            outcomes = await self._ledger.register(queue.writer, tickets, head)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers'
             problem = error
         finally:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from steelyard.errors import Problem
-from steelyard.ticket import Receipt, Ticket, TicketFilter
+from steelyard.ticket import AlibiHead, Receipt, Ticket, TicketFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What `verify` found, in the order it looked; `unproved` is what it could not find out."""
+    """What `verify` found, in the order it looked; `unproved` is what it could not find out.
+
+    `alibi_head` is what the transaction's payload says of the station's alibi memory.
+    """
 
     ticket: Ticket | None
     checks: tuple[Check, ...]
     unproved: tuple[str, ...] = ()
+    alibi_head: AlibiHead | None = None
 
     @property
     def holds(self) -> bool:
@@ -137,9 +141,14 @@ class Ledger(Protocol):
         ...
 
     async def register(
-        self, writer: ContractWriter, tickets: Sequence[Ticket]
+        self,
+        writer: ContractWriter,
+        tickets: Sequence[Ticket],
+        alibi_head: AlibiHead | None = None,
     ) -> list[Registration]:
         """Register tickets in one private transaction; one outcome a ticket, in order.
+
+        `alibi_head` goes into every transaction that is made for them.
 
         A ticket that is already registered with the same content gives its first receipt; one
         with other content is refused with `TicketConflict` and the rest goes on. When this

@@ -31,7 +31,7 @@ from steelyard.ledger.settings import LedgerSettings
 from steelyard.ledger.signer import address_of
 from steelyard.ledger.tessera import Tessera
 from steelyard.ledger.verify import Extent, verify
-from steelyard.ticket import Receipt, Ticket, TicketFilter
+from steelyard.ticket import AlibiHead, Receipt, Ticket, TicketFilter
 
 HEALTH_SECONDS = 2.0  # who answers later than this is of no use for registering either
 
@@ -74,7 +74,10 @@ class QuorumLedger:
         return Deployment(deployed, mined.transaction_hash, mined.block_number)
 
     async def register(
-        self, writer: ContractWriter, tickets: Sequence[Ticket]
+        self,
+        writer: ContractWriter,
+        tickets: Sequence[Ticket],
+        alibi_head: AlibiHead | None = None,
     ) -> list[Registration]:
         """Register tickets; see `Ledger.register`. Above `max_batch` in several transactions."""
         node = writer.view.node
@@ -82,7 +85,8 @@ class QuorumLedger:
         order = ContractWriter(writer.view, writer.key, _others(writer.parties, node))
         sender = self._sender(address, node)
         reader = self._reader(writer.view)
-        return await Registrar(order, sender, address, reader, self._settings).register(tickets)
+        registrar = Registrar(order, sender, address, reader, self._settings, alibi_head)
+        return await registrar.register(tickets)
 
     async def page(
         self,

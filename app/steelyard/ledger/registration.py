@@ -21,9 +21,10 @@ from steelyard.ledger.node import Mined
 from steelyard.ledger.packing import unpackable
 from steelyard.ledger.protocol import ContractWriter, Registration
 from steelyard.ledger.reading import Reader
+from steelyard.ledger.sealing import encode_sealed
 from steelyard.ledger.sender import Order, Sender
 from steelyard.ledger.settings import LedgerSettings
-from steelyard.ticket import Receipt, Ticket
+from steelyard.ticket import AlibiHead, Receipt, Ticket
 
 _Outcomes = dict[str, Registration]
 
@@ -38,12 +39,14 @@ class Registrar:
         sender_address: str,
         reader: Reader,
         settings: LedgerSettings,
+        alibi_head: AlibiHead | None = None,
     ) -> None:
         self._writer = writer
         self._sender = sender
         self._sender_address = sender_address
         self._reader = reader
         self._settings = settings
+        self._alibi_head = alibi_head
 
     async def register(self, tickets: Sequence[Ticket]) -> list[Registration]:
         """One outcome a ticket, in order; see Ledger.register."""
@@ -111,7 +114,7 @@ class Registrar:
             Order(
                 key=self._writer.key,
                 to=self._writer.view.address,
-                payload=contract.encode_registration(tickets),
+                payload=encode_sealed(tickets, self._alibi_head),
                 gas=settings.gas_base + settings.gas_per_ticket * len(tickets),
                 parties=self._writer.parties,
             )

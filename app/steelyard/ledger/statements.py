@@ -10,7 +10,7 @@ from steelyard.ledger.encoding import Rlp, to_hex
 from steelyard.ledger.jsonrpc import Json
 from steelyard.ledger.node import Mined
 from steelyard.ledger.protocol import Check, Entry
-from steelyard.ticket import Receipt, Ticket
+from steelyard.ticket import AlibiHead, Receipt, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Evidence:
     parent: dict[str, Json] | None
     tickets: tuple[Ticket, ...]  # of the payload
     payload_fault: str  # why there are none
+    alibi_head: AlibiHead | None  # of the payload
     code: bytes
     entry: Entry | None
     fingerprints: Mapping[str, bytes]  # by id: what the contract says of the payload's tickets

@@ -14,8 +14,9 @@ from steelyard.ledger.jsonrpc import Json, NodeError
 from steelyard.ledger.node import Node
 from steelyard.ledger.protocol import ContractView, Entry, Proof
 from steelyard.ledger.reading import Reader
+from steelyard.ledger.sealing import decode_sealed
 from steelyard.ledger.statements import Evidence, check_all, check_seals
-from steelyard.ticket import Receipt, Ticket
+from steelyard.ticket import AlibiHead, Receipt, Ticket
 
 LIMITS = (
     (
@@ -67,13 +68,14 @@ async def verify(
     if sealed:
         checks += check_seals(evidence, extent.trusted)
     unproved = (*_not_looked_at(evidence, extent, receipt, sealed=sealed), *LIMITS)
-    return Proof(evidence.entry.ticket if evidence.entry else None, tuple(checks), unproved)
+    registered = evidence.entry.ticket if evidence.entry else None
+    return Proof(registered, tuple(checks), unproved, evidence.alibi_head)
 
 
 async def gather_evidence(node: Node, reader: Reader, address: str, receipt: Receipt) -> Evidence:
     """Ask the node for everything that the checks look at, but for the blocks behind."""
     transaction = await node.transaction(receipt.transaction_hash)
-    tickets, fault = _tickets_of(await _payload(node, transaction))
+    tickets, head, fault = _tickets_of(await _payload(node, transaction))
     entry: Entry | None = None
     fingerprints: Mapping[str, bytes] = {}
     station: str | None = None
@@ -91,6 +93,7 @@ async def gather_evidence(node: Node, reader: Reader, address: str, receipt: Rec
         parent=await node.block(receipt.block_number - 1),
         tickets=tickets,
         payload_fault=fault,
+        alibi_head=head,
         code=await node.code(address),
         entry=entry,
         fingerprints=fingerprints,
@@ -145,15 +148,15 @@ def _blocks_behind(found: Walk | None, receipt: Receipt) -> str:
     )
 
 
-def _tickets_of(payload: bytes) -> tuple[tuple[Ticket, ...], str]:
-    """The tickets of a payload, or why it has none."""
+def _tickets_of(payload: bytes) -> tuple[tuple[Ticket, ...], AlibiHead | None, str]:
+    """The tickets of a payload and its alibi head, or why it has none."""
     if not payload:
-        return (), "this node has no payload: it is not a party"
+        return (), None, "this node has no payload: it is not a party"
     try:
-        tickets = contract.decode_registration(payload)
+        tickets, head = decode_sealed(payload)
     except ValueError as error:
-        return (), str(error)
-    return tickets, "" if tickets else "it registers no tickets"
+        return (), None, str(error)
+    return tickets, head, "" if tickets else "it registers no tickets"
 
 
 async def _payload(node: Node, transaction: dict[str, Json] | None) -> bytes:

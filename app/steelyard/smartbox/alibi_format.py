@@ -2,11 +2,12 @@
 
 A file is a header and records, each bound to the one before:
 
-    header   "STEELYARD-ALIBI-1\\n", length (4 bytes), JSON {"station", "made", "nonce"}, SHA-256
+    header   "STEELYARD-ALIBI-1\\n", length (4 bytes), JSON {"station", "made", "nonce"} and in a
+             file that goes on with another one {"before": {"sequence", "hash"}}, SHA-256
     record   body length (4), sequence (8), hash before (32), body (canonical JSON), SHA-256 (32)
 
 Integers are big-endian; a hash covers everything of its header or record before it; the first
-record's "hash before" is the header's. Sequences start at 1.
+record's "hash before" is the header's. Sequences start at 1, and go on from file to file.
 """
 
 import hashlib
@@ -64,11 +65,39 @@ def canonical(value: object) -> bytes:
     return text.encode()
 
 
-def make_header(station: str, made: int) -> bytes:
-    """A new file's header; the nonce makes two files of one station differ."""
-    body = canonical({"station": station, "made": made, "nonce": os.urandom(16).hex()})
+def make_header(station: str, made: int, before: Head | None = None) -> bytes:
+    """A new file's header; the nonce makes two files of one station differ.
+
+    `before` is the last record of the file that it goes on with.
+    """
+    header: dict[str, Any] = {"station": station, "made": made, "nonce": os.urandom(16).hex()}
+    if before is not None:
+        header["before"] = {"sequence": before.sequence, "hash": before.hash.hex()}
+    return header_bytes(header)
+
+
+def header_bytes(header: dict[str, Any]) -> bytes:
+    """A header's bytes, its hash at their end."""
+    body = canonical(header)
     start = MAGIC + _LENGTH.pack(len(body)) + body
     return start + hashlib.sha256(start).digest()
+
+
+def before_of(header: dict[str, Any]) -> Head:
+    """The last record of the file before, as a header names it; the offset says nothing.
+
+    Raises AlibiDamaged.
+    """
+    before = header.get("before")
+    if before is None:
+        return Head(0, b"", 0)
+    try:
+        sequence, digest = before["sequence"], bytes.fromhex(before["hash"])
+    except (TypeError, KeyError, ValueError):
+        sequence, digest = 0, b""
+    if type(sequence) is not int or sequence < 1 or len(digest) != HASH_BYTES:
+        raise AlibiDamaged("the header does not name the record before it")
+    return Head(sequence, digest, 0)
 
 
 def make_record(head: Head, body: dict[str, Any]) -> tuple[bytes, Head]:
@@ -93,7 +122,9 @@ def read_header(stream: BinaryIO) -> tuple[dict[str, Any], Head]:
     digest = stream.read(HASH_BYTES)
     if hashlib.sha256(start + body).digest() != digest:
         raise AlibiDamaged("the header was altered")
-    return _read_object(body, "the header"), Head(0, digest, len(start) + length + HASH_BYTES)
+    header = _read_object(body, "the header")
+    end = len(start) + length + HASH_BYTES
+    return header, Head(before_of(header).sequence, digest, end)
 
 
 def read_records(stream: BinaryIO, head: Head) -> Iterator[Record | TornTail]:

@@ -22,6 +22,7 @@ from steelyard.smartbox.recorder import OUTBOX_FILE
 from steelyard.smartbox.service import Ready, SmartBox
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.split import split_weighings
+from steelyard.smartbox.station_clock import StationClock
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
@@ -113,11 +114,11 @@ def receipts(config: Path | None) -> None:
 
 @smartbox.command()
 @_config
-def refused(config: Path | None) -> None:
+@click.option("--dismissed", is_flag=True, help="Those that were dismissed, instead of the others.")
+def refused(config: Path | None, *, dismissed: bool) -> None:
     """Print the tickets that the platform refused, with its reasons, one JSON object a line."""
-    for refusal in _outbox(config).refusals():
-        line = {"ticketID": refusal.id, "problem": refusal.problem, "ticket": refusal.ticket}
-        text = json.dumps(line, ensure_ascii=False)
+    for refusal in _outbox(config).refusals(dismissed=dismissed):
+        text = json.dumps(refusal.as_json(), ensure_ascii=False)
         # What the platform wrote may hold half a character; so it becomes JSON's own escape.
         click.echo(text.encode(errors="backslashreplace").decode())
 
@@ -127,14 +128,27 @@ def refused(config: Path | None) -> None:
 @click.option("--all", "everything", is_flag=True, help="All refused tickets.")
 @click.argument("ticket_ids", nargs=-1)
 def requeue(config: Path | None, everything: bool, ticket_ids: tuple[str, ...]) -> None:
-    """Send refused tickets again."""
-    path = SmartBoxSettings.load(config).data_directory / OUTBOX_FILE
-    if not path.exists():
-        raise StorageUnavailable(f"{path}: is not there")
-    outbox = Outbox.open(path)
+    """Send refused tickets again; also dismissed ones, by their ids."""
+    outbox = _outbox_for_writing(config)
     ids = [refusal.id for refusal in outbox.refusals()] if everything else list(ticket_ids)
     click.echo(f"{outbox.requeue(ids)} tickets queued again")
     outbox.close()
+
+
+@smartbox.command()
+@_config
+@click.option("--reason", required=True, help="Why: what became of the weighing.")
+@click.argument("ticket_ids", nargs=-1, required=True)
+def dismiss(config: Path | None, reason: str, ticket_ids: tuple[str, ...]) -> None:
+    """Note that refused tickets are settled otherwise: they stay, and ask for nobody any more."""
+    outbox = _outbox_for_writing(config)
+    try:
+        count = outbox.dismiss(ticket_ids, StationClock().now(), reason)
+    except ValueError as error:
+        raise click.UsageError(f"--reason: {error}") from None
+    finally:
+        outbox.close()
+    click.echo(f"{count} tickets dismissed")
 
 
 @smartbox.command()
@@ -147,6 +161,13 @@ def split(source: Path, directory: Path) -> None:
         for bridge in station.weighbridges.values():
             for serial, path in bridge.cells.items():
                 click.echo(f"  {bridge.name} {serial}: {path}")
+
+
+def _outbox_for_writing(config: Path | None) -> Outbox:
+    path = SmartBoxSettings.load(config).data_directory / OUTBOX_FILE
+    if not path.exists():
+        raise StorageUnavailable(f"{path}: is not there")
+    return Outbox.open(path)
 
 
 def _outbox(config: Path | None) -> Outbox:

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from steelyard.smartbox.alibi import read_all, read_station
+from steelyard.smartbox.alibi import read_station
+from steelyard.smartbox.alibi_export import export_station, is_export, read_any
 from steelyard.smartbox.alibi_format import Record, TornTail
 from steelyard.smartbox.errors import AlibiDamaged, ExportUnusable
 from steelyard.smartbox.outbox import Outbox
@@ -47,6 +48,7 @@ class Comparison:
     refused: int = 0
     other_stations: int = 0
     damage: str | None = None
+    begins_with: int | None = None
     sentences: list[str] = field(default_factory=list)
 
     @property
@@ -64,6 +66,11 @@ class Comparison:
         )
         if self.other_stations:
             text += f"; {self.other_stations} of other stations not compared"
+        if self.begins_with is not None:
+            text += (
+                f"; the memory begins with record {self.begins_with}: what else is registered may "
+                "be older"
+            )
         if self.damage:
             text += f"; compared only up to the damage: {self.damage}"
         return text
@@ -75,12 +82,12 @@ def compare_with_export(path: Path, export: Path, outbox_path: Path | None = Non
     The outbox, where there is one, says which tickets were not registered yet. Raises
     ExportUnusable, StorageUnavailable, and AlibiDamaged for a header that was altered.
     """
-    comparison = Comparison(read_station(path))
+    comparison = Comparison(export_station(path) if is_export(path) else read_station(path))
     registered = _read_export(export, comparison)
     outbox = None if outbox_path is None else Outbox.open_for_reading(outbox_path)
-    comparer = _Comparer(registered, outbox, comparison)
     try:
-        for found in read_all(path):
+        comparer = _Comparer(registered, outbox, comparison, _corrected(path))
+        for found in read_any(path):
             if not isinstance(found, TornTail):
                 comparer.take(found)
     except AlibiDamaged as problem:
@@ -97,17 +104,29 @@ class _Comparer:
     """Takes the records one by one. `registered` are the station's exported tickets as texts."""
 
     def __init__(
-        self, registered: dict[str, str], outbox: Outbox | None, comparison: Comparison
+        self,
+        registered: dict[str, str],
+        outbox: Outbox | None,
+        comparison: Comparison,
+        corrected: dict[str, int],
     ) -> None:
         self._registered = registered
         self._outbox = outbox
         self._comparison = comparison
+        self._corrected = corrected
         self._seen: set[str] = set()
+        self._first: int | None = None
 
     def take(self, record: Record) -> None:
-        """Compare a record's ticket. Raises AlibiDamaged when it holds none."""
+        """Compare a record's ticket. Raises AlibiDamaged when it holds none.
+
+        A ticket whose time was corrected goes to the ledger as its correction has it.
+        """
         ticket = _ticket_of(record)
         ticket_id: str = ticket["ticketID"]
+        self._first = record.sequence if self._first is None else self._first
+        if self._corrected.get(ticket_id, record.sequence) > record.sequence:
+            return
         known = self._registered.get(ticket_id)
         if ticket_id in self._seen:
             self._comparison.different += 1
@@ -125,7 +144,10 @@ class _Comparer:
             self._comparison.sentences.append(f"record {record.sequence}: {ticket_id} {said}")
 
     def take_rest(self) -> None:
-        """What is registered and was in no record."""
+        """What is registered and was in no record; where old ones are dropped nothing says so."""
+        if self._first is not None and self._first > 1:
+            self._comparison.begins_with = self._first
+            return
         for ticket_id in self._registered:
             if ticket_id not in self._seen:
                 self._comparison.unknown += 1
@@ -145,6 +167,18 @@ class _Comparer:
         if state == "registered":
             return "is not in the export, although the outbox has its receipt"
         return "is not in the export" + ("" if self._outbox is None else ", nor in the outbox")
+
+
+def _corrected(path: Path) -> dict[str, int]:
+    """The number of the last record that corrects each ticket of which one does."""
+    found: dict[str, int] = {}
+    try:
+        for record in read_any(path):
+            if isinstance(record, Record) and "correction" in record.body:
+                found[_ticket_of(record)["ticketID"]] = record.sequence
+    except AlibiDamaged:
+        pass  # it comes up again where the tickets are compared
+    return found
 
 
 def _ticket_of(record: Record) -> dict[str, Any]:

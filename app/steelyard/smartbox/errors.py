@@ -74,12 +74,37 @@ class ExportUnusable(Problem):
     hint = "Fetch it from the tickets API: GET /v1/tickets?format=ndjson."
 
 
+class HeadsUnusable(Problem):
+    """A file of alibi heads that `steelyard export-check` did not write."""
+
+    status = 422
+    slug = "alibi-heads-unusable"
+    title = "The file of alibi heads cannot be used"
+    hint = "Write it with `steelyard export-check --alibi-heads FILE` from the station's export."
+
+
+class NotRefused(Problem):
+    """No ticket with this id was refused: there is nothing to send again or to dismiss."""
+
+    status = 404
+    slug = "ticket-not-refused"
+    title = "No refused ticket has this id"
+
+
 class StorageUnavailable(Problem):
     """The SmartBox cannot write to its storage; nothing was acknowledged."""
 
     status = 503
     slug = "storage-unavailable"
     title = "The SmartBox cannot write to its storage"
+
+
+class StorageFull(StorageUnavailable):
+    """There is no room for a ticket: none is issued until there is. Nothing was half done."""
+
+    slug = "storage-full"
+    title = "The SmartBox's disk is full"
+    hint = "Make room on the disk of its data directory: it goes on by itself."
 
 
 class PlatformProblem(Problem):

@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 from structlog import get_logger
 
-from steelyard.smartbox.errors import StorageUnavailable, UnknownCell
+from steelyard.smartbox.errors import StorageFull, StorageUnavailable, UnknownCell
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.passes import join_passes
 from steelyard.smartbox.recorder import Recorder
+from steelyard.smartbox.room import ALARM as DISK_FULL
 from steelyard.smartbox.settings import WeighbridgeSettings
 from steelyard.smartbox.station import Station
 from steelyard.smartbox.status import Status
@@ -36,6 +37,7 @@ class LiveStation:
     """The weighbridges of a station that have a cycle.
 
     `clock` gives milliseconds since the epoch: the SmartBox's, by which everything is ordered.
+    `mark` gives what an alibi record says of a time by that clock while it may be wrong.
     `on_ticket` and `on_failure` are as for `Station`.
     """
 
@@ -49,8 +51,10 @@ class LiveStation:
         *,
         on_ticket: Callable[[], None],
         on_failure: Callable[[BaseException], None],
+        mark: Callable[[int], dict[str, Any] | None] = lambda _: None,
     ) -> None:
         self._recorder = recorder
+        self._mark = mark
         self._station, self._terminal_serial, self._restart = terminal
         self._status = status
         self._clock = clock
@@ -88,9 +92,29 @@ class LiveStation:
             self.tick()
 
     def tick(self) -> None:
-        """Look for silent cells, now."""
+        """Look for silent cells, and for room on the disk, now."""
+        self._look_for_room()
         for bridge in self._bridges.values():
             self._go_on(bridge, bridge.tick(self._clock()))
+
+    def _look_for_room(self) -> None:
+        """A full disk stops the tickets, not the weighing: a load that stands still gets its own
+        once there is room.
+        """
+        if not self._bridges:
+            return
+        problem = self._recorder.storage.room.problem()
+        if problem is None:
+            self._status.clear_alarm(DISK_FULL)
+        else:
+            self._status.raise_alarm(DISK_FULL, f"no tickets are issued: {problem}")
+        for bridge in self._bridges.values():
+            bridge.cycle.obstacle = problem or ""
+
+    def rebase(self) -> None:
+        """The clock was set: what was seen by the old time does not go with what comes now."""
+        for bridge in self._bridges.values():
+            bridge.rebase()
 
     async def take(self, sample: Sample) -> None:
         """Take a sample. Raises UnknownCell."""
@@ -109,7 +133,8 @@ class LiveStation:
 
     def _go_on(self, bridge: Bridge, due: Iterable[Weighed]) -> None:
         for weighed in due:
-            task = asyncio.get_running_loop().create_task(self._emit(weighed))
+            mark = self._mark(weighed.time)
+            task = asyncio.get_running_loop().create_task(self._emit(weighed, mark))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
         name = bridge.plan.name
@@ -123,13 +148,22 @@ class LiveStation:
                 "the load grew after its ticket: was the whole vehicle on the bridge?",
             )
 
-    async def _emit(self, weighed: Weighed) -> None:
-        await self._recorder.run(self._record, weighed)
+    async def _emit(self, weighed: Weighed, mark: dict[str, Any] | None) -> None:
+        try:
+            await self._recorder.run(self._record, weighed, mark)
+        except StorageFull as full:
+            # It was not issued, and nobody was told so: the load may get it yet.
+            bridge = self._bridges[weighed.bridge]
+            bridge.cycle.obstacle = full.detail
+            bridge.cycle.take_back()
+            self._status.count("tickets_without_room")
+            self._status.raise_alarm(DISK_FULL, f"no tickets are issued: {full.detail}")
+            return
         self._status.count("tickets")
         self._status.clear_alarm(f"{NOT_SEEN_WHOLE}:{weighed.bridge}")
         self._on_ticket()
 
-    def _record(self, weighed: Weighed) -> None:
+    def _record(self, weighed: Weighed, mark: dict[str, Any] | None) -> None:
         """In the storage's thread: the vehicle's first pass may be needed."""
         storage = self._recorder.storage
         settings = self._settings[weighed.bridge]
@@ -144,6 +178,8 @@ class LiveStation:
             "tare": joined.tare_kind,
             **note,
         }
+        if mark is not None:
+            details["clock"] = mark
         moment = Moment(weighed.bridge, weighed.time)
         storage.record(Joined(moment, weighed.samples), draft, details)
 

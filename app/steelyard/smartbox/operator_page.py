@@ -30,7 +30,7 @@ def add_operator_routes(application: web.Application, live: LiveStation) -> None
 async def _answer(request: web.Request, live: LiveStation) -> web.Response:
     name, action = request.match_info["name"], request.match_info["action"]
     try:
-        body = await _body(request)
+        body = await read_body(request)
         _act(live, name, action, body)
     except Problem as problem:
         return web.json_response(
@@ -39,7 +39,8 @@ async def _answer(request: web.Request, live: LiveStation) -> web.Response:
     return web.json_response(live.bridge(name).as_json())
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def read_body(request: web.Request) -> dict[str, Any]:
+    """An action's JSON object, from this machine and from no web page. Raises InvalidRequest."""
     if (request.url.host or "") not in HOSTS:
         raise InvalidRequest("the host must be 127.0.0.1 or localhost")
     if request.content_type != "application/json":

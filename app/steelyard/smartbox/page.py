@@ -7,9 +7,13 @@ from aiohttp import web
 
 from steelyard.smartbox.live import LiveStation
 from steelyard.smartbox.operator_page import add_operator_routes
+from steelyard.smartbox.outbox_refusals import Refusal
 from steelyard.smartbox.recorder import Recorder
+from steelyard.smartbox.records_page import add_record_routes
 from steelyard.smartbox.settings import SmartBoxSettings
+from steelyard.smartbox.station_clock import StationClock
 from steelyard.smartbox.status import Status
+from steelyard.ticket import format_timestamp
 
 LOOPBACK = "127.0.0.1"
 MAX_SHOWN = 100
@@ -29,6 +33,7 @@ class StatusPage:
         transport: Callable[[], dict[str, Any]],
         replayed: int | None,
         live: LiveStation,
+        clock: StationClock | None = None,
     ) -> None:
         self._settings = settings
         self._recorder = recorder
@@ -36,6 +41,7 @@ class StatusPage:
         self._transport = transport
         self._replayed = replayed
         self._live = live
+        self._clock = clock or StationClock()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
@@ -43,6 +49,7 @@ class StatusPage:
         application = web.Application()
         application.router.add_get("/", self._get)
         add_operator_routes(application, self._live)
+        add_record_routes(application, self._recorder, self._clock.now)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, self._settings.status_port)
@@ -64,6 +71,7 @@ class StatusPage:
         storage = self._recorder.storage
         tickets = await self._recorder.run(storage.outbox.counts)
         aside = await self._recorder.run(storage.outbox.weighings_set_aside)
+        refused = await self._recorder.run(lambda: list(storage.outbox.refusals(most=MAX_SHOWN)))
         own = self._status.as_json()
         heard = own.pop("cells")
         return {
@@ -71,6 +79,8 @@ class StatusPage:
             "tickets": tickets,
             "alibi_records": storage.alibi.head.sequence,
             "replay_rows": self._replayed,
+            "refused": [_shown(refusal) for refusal in refused],
+            "time": {"now": format_timestamp(self._clock.now()), "source": self._clock.source},
             "set_aside": aside[:MAX_SHOWN],
             "weighbridges": {
                 bridge.name: {
@@ -83,3 +93,13 @@ class StatusPage:
             **own,
             "transport": self._transport(),
         }
+
+
+def _shown(refusal: Refusal) -> dict[str, Any]:
+    """A refused ticket without what only its customer needs to see."""
+    problem = {name: refusal.problem.get(name) for name in ("status", "title", "detail")}
+    return {
+        "ticketID": refusal.id,
+        "timestamp": refusal.ticket.get("timestamp"),
+        "problem": {name: value for name, value in problem.items() if value is not None},
+    }

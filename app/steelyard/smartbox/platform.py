@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import aiohttp
+from structlog import get_logger
 
 from steelyard.errors import ConfigurationError
 from steelyard.json_text import read_json
@@ -24,12 +25,18 @@ from steelyard.smartbox.errors import (
     StationRefused,
 )
 from steelyard.smartbox.outbox import Waiting
+from steelyard.smartbox.station_clock import StationClock
+from steelyard.ticket import AlibiHead
+
+log = get_logger(__name__)
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_RETRY_AFTER_SECONDS = 3600.0
 MAX_TOKEN_SECONDS = 86_400
 MAX_TITLE_LENGTH = 200
 MAX_DELAY_DIGITS = 9
+HEAD_MEMBER = "alibiHead"
+BAD_CERTIFICATE = "the platform's certificate does not hold (is the SmartBox's clock right?)"
 _DELAY = re.compile(r"0*(\d+)", re.ASCII)
 _REFUSALS = frozenset({400, 409, 413, 415, 422})
 
@@ -60,7 +67,7 @@ class Platform:
     """The management API's token endpoint and the tickets API's batch endpoint.
 
     Any number of batches may be sent side by side. `clock` is a monotonic clock in seconds: a
-    token's age does not depend on the wall clock.
+    token's age does not depend on the wall clock. `station_clock` learns the time from answers.
     """
 
     def __init__(
@@ -72,12 +79,14 @@ class Platform:
         client_id: str,
         client_secret: str,
         clock: Clock = time.monotonic,
+        station_clock: StationClock | None = None,
     ) -> None:
         self._session = session
         self._token_url = f"{management_url}/oauth2/token"
         self._batch_url = f"{tickets_url}/v1/tickets/batch"
         self._credentials = _basic_auth(client_id, client_secret)
         self._token = AccessToken(self._fetch_token, clock)
+        self._station_clock = station_clock
 
     async def token(self) -> str:
         """The station's access token. Raises PlatformProblem; StationRefused for a revoked one."""
@@ -87,29 +96,47 @@ class Platform:
         """The platform does not take this token."""
         self._token.forget(token)
 
-    async def register(self, tickets: Sequence[Waiting]) -> Answers:
+    async def register(self, tickets: Sequence[Waiting], head: AlibiHead | None = None) -> Answers:
         """Send one batch; safe to repeat, for the tickets' ids make it idempotent.
+
+        `head` is how far the alibi memory goes: the transaction carries it. A platform from before
+        there were heads gets the tickets without.
 
         Raises BatchRefused when the platform will never take this batch, PlatformProblem when it
         may take it later.
         """
-        body = b'{"tickets":[' + b",".join(t.body.encode() for t in tickets) + b"]}"
+        status, headers, answer = await self._offer(_batch_body(tickets, head))
+        problem = read_problem(answer, status) if status != 200 else {}
+        if head is not None and status in _REFUSALS and _does_not_know(problem, HEAD_MEMBER):
+            log.warning("the platform does not know alibi heads yet: sent without")
+            status, headers, answer = await self._offer(_batch_body(tickets, None))
+            problem = read_problem(answer, status) if status != 200 else {}
+        if status == 200:
+            return read_answers(answer, [ticket.id for ticket in tickets])
+        title = str(problem.get("title", ""))[:MAX_TITLE_LENGTH]
+        detail = f"the tickets API answers {status}: {title}"
+        if status in _REFUSALS:
+            raise BatchRefused(detail, problem)
+        raise PlatformProblem(detail, retry_after=_retry_after(headers, status))
+
+    async def greet(self) -> None:
+        """Ask for a token, if there must be one: the answer also tells the time.
+
+        Raises PlatformProblem.
+        """
+        await self._token.get()
+
+    async def _offer(self, body: bytes) -> tuple[int, Any, bytes]:
+        """Post a batch with a token; with a new one, once, if the platform does not take it."""
         token = await self._token.get()
         status, headers, answer = await self._post_batch(body, token)
         if status == 401:
             self._token.forget(token)
             token = await self._token.get()
             status, headers, answer = await self._post_batch(body, token)
-        if status == 200:
-            return read_answers(answer, [ticket.id for ticket in tickets])
         if status == 401:
             self._token.forget(token)
-        problem = read_problem(answer, status)
-        title = str(problem.get("title", ""))[:MAX_TITLE_LENGTH]
-        detail = f"the tickets API answers {status}: {title}"
-        if status in _REFUSALS:
-            raise BatchRefused(detail, problem)
-        raise PlatformProblem(detail, retry_after=_retry_after(headers, status))
+        return status, headers, answer
 
     async def _post_batch(self, body: bytes, token: str) -> tuple[int, Any, bytes]:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -132,18 +159,40 @@ class Platform:
         return _read_token(answer)
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
+        own = self._station_clock
+        asked = own.uptime() if own else 0
         try:
             async with self._session.post(
                 url, headers=headers, data=body, allow_redirects=False
             ) as response:
+                if own is not None:
+                    own.learn(response.headers.get("Date"), asked)
                 answer = await _read_limited(response)
                 return response.status, response.headers, answer
+        except aiohttp.ClientConnectorCertificateError as error:
+            reason = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
+            raise PlatformUnreached(f"{url}: {BAD_CERTIFICATE}: {reason}") from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise PlatformUnreached(f"{url}: {type(error).__name__}: {error}") from None
         except TimeoutError:
             raise PlatformProblem(f"{url}: no answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
             raise PlatformProblem(f"{url}: {type(error).__name__}: {error}") from None
+
+
+def _batch_body(tickets: Sequence[Waiting], head: AlibiHead | None) -> bytes:
+    body = b'{"tickets":[' + b",".join(ticket.body.encode() for ticket in tickets) + b"]"
+    if head is not None:
+        body += b',"' + HEAD_MEMBER.encode() + b'":' + head.model_dump_json().encode()
+    return body + b"}"
+
+
+def _does_not_know(problem: dict[str, object], member: str) -> bool:
+    """Whether a refusal is about this member of the body, by the problem's list of errors."""
+    errors = problem.get("errors")
+    return isinstance(errors, list) and any(
+        isinstance(one, dict) and one.get("field") == member for one in errors
+    )
 
 
 def _basic_auth(client_id: str, secret: str) -> str:

@@ -1,21 +1,26 @@
 """The one writer: alibi memory first, then the outbox, in one thread and in this order.
 
 A crash between the two is mended at the next start: what stands in the alibi memory and not in
-the outbox is queued then.
+the outbox is queued then. Where the disk was full between the two, it is queued before anything
+else is written.
 """
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from steelyard.smartbox.alibi import AlibiMemory, Sync, sync_directory
-from steelyard.smartbox.errors import StorageUnavailable
+from steelyard.smartbox.alibi_format import Record
+from steelyard.smartbox.errors import AlibiDamaged, StorageUnavailable
+from steelyard.smartbox.keeping import Keeping
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.outbox import Outbox
-from steelyard.ticket import Ticket
+from steelyard.smartbox.room import Room
+from steelyard.smartbox.timing import KnownTime, correct
+from steelyard.ticket import AlibiHead, Ticket
 
 ALIBI_FILE = "alibi.memory"
 OUTBOX_FILE = "outbox.sqlite"
@@ -26,16 +31,28 @@ Result = TypeVar("Result")
 class Storage:
     """What a SmartBox has on its disk. All methods block."""
 
-    def __init__(self, alibi: AlibiMemory, outbox: Outbox, *, replay: bool) -> None:
+    def __init__(
+        self, alibi: AlibiMemory, outbox: Outbox, room: Room, behind: list[Record], *, replay: bool
+    ) -> None:
         self.alibi = alibi
         self.outbox = outbox
+        self.room = room
+        self._behind = behind  # what the alibi memory has and the outbox has not
         self._replay = replay
 
     @classmethod
     def open(
-        cls, directory: Path, station: str, *, replay: bool = False, sync: Sync = os.fsync
+        cls,
+        directory: Path,
+        station: str,
+        *,
+        replay: bool = False,
+        reserve: int = 0,
+        sync: Sync = os.fsync,
     ) -> Self:
         """Open both, and queue what a crash left between them.
+
+        Of the disk's space, `reserve` bytes are not for tickets (see `Room`).
 
         In a replay a cell and a time name one row, so that a cell that begins again from its
         first row makes no second ticket. Raises StorageUnavailable, AlibiDamaged,
@@ -48,15 +65,40 @@ class Storage:
         except OSError as error:
             raise StorageUnavailable(f"{directory}: {error.strerror}") from None
         try:
-            alibi, records = AlibiMemory.open(
-                directory / ALIBI_FILE, station, outbox.head(), sync=sync
-            )
+            known = outbox.head()
+            lost = known is None
+            alibi, records = AlibiMemory.open(directory / ALIBI_FILE, station, known, sync=sync)
         except BaseException:
             outbox.close()
             raise
-        for record in records:
-            outbox.add(record)
-        return cls(alibi, outbox, replay=replay)
+        storage = cls(alibi, outbox, Room(directory, reserve), records, replay=replay)
+        try:
+            storage._check_start(lost=lost)
+            storage._mend()
+        except BaseException:
+            storage.close()
+            raise
+        return storage
+
+    def _mend(self) -> None:
+        """Queue what the outbox lacks. Raises StorageFull, StorageUnavailable."""
+        while self._behind:
+            self.outbox.add(self._behind[0])
+            del self._behind[0]
+
+    def _check_start(self, *, lost: bool) -> None:
+        """An outbox that was lost is made again from what the alibi memory still has.
+
+        Otherwise it knows with which record the memory begins. Raises AlibiDamaged.
+        """
+        first, kept_from = self.alibi.segments()[0].first, self.outbox.kept_from()
+        if first > kept_from and not lost:
+            raise AlibiDamaged(
+                f"{self.alibi.path}: record {kept_from}: is missing, the memory begins with record "
+                f"{first}"
+            )
+        if first > kept_from:
+            self.outbox.keep_from(first)
 
     def look_up(self, moment: Moment, sample: Sample) -> tuple[bool, tuple[Sample, ...]]:
         """Whether the sample is stored already, and what is set aside for its weighing."""
@@ -73,13 +115,16 @@ class Storage:
         `details` are what the alibi record says of the weighing beside the ticket.
 
         The draft's id ends in its time; when that id is taken (a clock that was set back), only
-        the id's number grows until it is free. Raises StorageUnavailable; the alibi memory may
-        hold the ticket then, and only a restart may go on.
+        the id's number grows until it is free. Raises StorageFull, then the ticket is in none
+        of the books, or is queued with the next one that is recorded; and StorageUnavailable, then
+        the alibi memory may hold the ticket, and only a restart may go on.
         """
+        self._mend()
         for sample in joined.samples:
             known = self.outbox.ticket_of(sample, any_sequence=self._replay)
             if known is not None:
                 return known
+        self.room.check()
         ticket = self._with_free_id(draft)
         body = {
             "ticket": ticket.as_json(),
@@ -89,9 +134,45 @@ class Storage:
         }
         if details is not None:
             body["weighing"] = dict(details)
-        record = self.alibi.append(body)
-        self.outbox.add(record)
+        self._write(body)
         return ticket.id
+
+    def _write(self, body: dict[str, Any]) -> None:
+        self._behind.append(self.alibi.append(body))
+        self._mend()
+
+    def set_times(self, known: KnownTime) -> int:
+        """Let the tickets go that waited for the time, each corrected where it must be.
+
+        How many were corrected. Raises StorageFull, StorageUnavailable; what was not corrected
+        waits on.
+        """
+        self._mend()
+        corrected = 0
+        for untimed in self.outbox.untimed():
+            body = correct(untimed, known)
+            self.room.check()
+            self._write(body)
+            corrected += bool(body["correction"]["changes"])
+        return corrected
+
+    def tidy(self, now: int, years: int) -> Keeping:
+        """Begin a new file of the alibi memory when it is time, and drop what need not be kept.
+
+        `now` in milliseconds since the epoch, by a clock that is known to be right. Raises
+        StorageFull, StorageUnavailable.
+        """
+        self._mend()
+        try:
+            keeping = Keeping.plan(self.alibi, now, years, self.outbox.first_open())
+            if keeping.begins_segment:
+                self.alibi.begin_segment(now)
+            if keeping.keep_from > self.outbox.kept_from():
+                self.outbox.keep_from(keeping.keep_from)
+            self.alibi.remove_segments(self.outbox.kept_from())
+        except OSError as error:
+            raise StorageUnavailable(f"{self.alibi.path}: {error.strerror}") from None
+        return keeping
 
     def _with_free_id(self, draft: Ticket) -> Ticket:
         prefix, number = draft.id.rsplit("_", 1)
@@ -100,6 +181,14 @@ class Storage:
             milliseconds += 1
             candidate = f"{prefix}_{milliseconds}"
         return draft if candidate == draft.id else draft.model_copy(update={"id": candidate})
+
+    def begin_sending(self, ids: Sequence[str]) -> AlibiHead | None:
+        """Note that these tickets are about to leave; how far the alibi memory goes now."""
+        self.outbox.mark_sending(ids)
+        head = self.alibi.head
+        if not head.sequence:
+            return None
+        return AlibiHead(sequence=head.sequence, hash=head.hash.hex())
 
     def close(self) -> None:
         """Release both files."""

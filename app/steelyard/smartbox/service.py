@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from steelyard.coap.server import CoapServer, create_coap_server
 from steelyard.errors import ConfigurationError
 from steelyard.secret_files import read_secret_line
 from steelyard.smartbox.batches import Limits
+from steelyard.smartbox.care import Care
 from steelyard.smartbox.emission import TicketBuilder
 from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.live import Intakes, LiveStation
@@ -30,6 +30,7 @@ from steelyard.smartbox.replay import Replay
 from steelyard.smartbox.resource import WEIGHT_PATH, make_site, transport_counters
 from steelyard.smartbox.settings import SmartBoxSettings, WeighbridgeSettings
 from steelyard.smartbox.station import Station
+from steelyard.smartbox.station_clock import StationClock
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.uplink import Uplink
 from steelyard.smartbox.weighing.calibration import Calibration, read_calibration
@@ -80,6 +81,7 @@ class SmartBox:
         self._secret = read_secret_line(settings.client_secret_file, "smartbox.client_secret_file")
         self._tls = make_tls_context(settings.ca_file)
         self._ended: asyncio.Future[None] | None = None
+        self._clock = StationClock()
 
     def stop(self) -> None:
         """End `run`, after what is being written."""
@@ -100,12 +102,17 @@ class SmartBox:
         async with AsyncExitStack() as stack:
             recorder = await Recorder.open(
                 lambda: Storage.open(
-                    settings.data_directory, settings.station, replay=self._replay is not None
+                    settings.data_directory,
+                    settings.station,
+                    replay=self._replay is not None,
+                    reserve=settings.reserve_bytes,
                 )
             )
             stack.push_async_callback(recorder.close)
-            status = Status(_now)
-            uplink, renewing = await stack.enter_async_context(self._uplink(recorder, status))
+            status = Status(self._clock.now)
+            uplink, platform, renewing = await stack.enter_async_context(
+                self._uplink(recorder, status)
+            )
             restart = await recorder.run(recorder.storage.outbox.count_start)
             station = self._station(recorder, status, uplink, restart)
             stack.push_async_callback(station.close)
@@ -113,6 +120,18 @@ class SmartBox:
             stack.push_async_callback(live.close)
             await station.resume()
             live.start()
+            care = Care(
+                recorder,
+                platform.greet,
+                status,
+                self._clock,
+                years=settings.alibi_years,
+                on_step=live.rebase,
+                on_times=uplink.wake,
+                on_failure=self._fail,
+            )
+            care.start()
+            stack.push_async_callback(care.close)
             server = await self._listen(Intakes(station, live), status, renewing)
             stack.push_async_callback(server.shutdown)
             page = StatusPage(
@@ -122,6 +141,7 @@ class SmartBox:
                 lambda: transport_counters(server.counters),
                 len(self._replay) if self._replay is not None else None,
                 live,
+                self._clock,
             )
             stack.push_async_callback(page.close)
             url = await self._open_page(page)
@@ -155,15 +175,16 @@ class SmartBox:
             self._cycled,
             (settings.station, settings.terminal_serial, restart),
             status,
-            _now,
+            self._clock.now,
             on_ticket=uplink.wake,
             on_failure=self._fail,
+            mark=self._clock.mark,
         )
 
     @asynccontextmanager
     async def _uplink(
         self, recorder: Recorder, status: Status
-    ) -> AsyncIterator[tuple[Uplink, Renewing | None]]:
+    ) -> AsyncIterator[tuple[Uplink, Platform, Renewing | None]]:
         settings = self._settings
         connector = aiohttp.TCPConnector(ssl=self._tls)
         timeout = make_timeout(settings.request_timeout_seconds)
@@ -178,6 +199,7 @@ class SmartBox:
                 tickets_url=settings.tickets_url,
                 client_id=settings.client_id,
                 client_secret=self._secret,
+                station_clock=self._clock,
             )
             uplink = Uplink(
                 recorder,
@@ -201,7 +223,7 @@ class SmartBox:
             if renewing is not None:
                 renewing.start()
             try:
-                yield uplink, renewing
+                yield uplink, platform, renewing
             finally:
                 if renewing is not None:
                     await renewing.stop()
@@ -244,10 +266,6 @@ class SmartBox:
                 f"smartbox.status_port: {self._settings.status_port} cannot be bound: "
                 f"{error.strerror}"
             ) from None
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _calibration(settings: SmartBoxSettings, bridge: WeighbridgeSettings) -> Calibration | None:

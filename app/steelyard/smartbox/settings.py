@@ -263,6 +263,18 @@ class SmartBoxSettings(Section):
         le=600,
         description="Time limit of one request to the platform; longer than the platform's own.",
     )
+    alibi_years: int = Field(
+        default=10,
+        ge=1,
+        le=100,
+        description="How many years of 366 days the alibi memory and the outbox keep a weighing at "
+        "least; what is older goes by the month.",
+    )
+    reserve_bytes: int = Field(
+        default=67_108_864,
+        ge=0,
+        description="Bytes of the disk that are not for tickets: with less, none is issued.",
+    )
     status_port: int = Field(
         default=8190,
         ge=0,

@@ -15,12 +15,14 @@ from steelyard.smartbox.errors import (
     NotWeighable,
     OutOfRange,
     SampleConflict,
+    StorageFull,
     StorageUnavailable,
     UnknownCell,
 )
 from steelyard.smartbox.joiner import Joiner
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.recorder import Recorder
+from steelyard.smartbox.room import ALARM as DISK_FULL
 from steelyard.smartbox.status import Status
 
 log = get_logger(__name__)
@@ -131,7 +133,8 @@ class Station:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, StorageFull):
             self._on_failure(error)
 
     async def _settle(self, moment: Moment) -> None:
@@ -150,6 +153,11 @@ class Station:
             self._taken.pop(moment).set_exception(
                 error if isinstance(error, StorageUnavailable) else StorageUnavailable()
             )
+            if isinstance(error, StorageFull):
+                # The cells were told nothing, and repeat their samples until there is room.
+                self._status.count("tickets_without_room")
+                self._status.raise_alarm(DISK_FULL, f"no tickets are issued: {error.detail}")
+                raise
             self._status.raise_alarm("storage", "the storage failed; the SmartBox must restart")
             raise
         self._joiner.close(moment)
@@ -165,6 +173,7 @@ class Station:
             return
         await self._recorder.run(self._recorder.storage.record, joined, draft)
         self._status.count("tickets")
+        self._status.clear_alarm(DISK_FULL)
         for reason in (SILENT_CELLS, NoSuchWeighing.reason, OutOfRange.reason):
             self._status.clear_alarm(f"{reason}:{moment.weighbridge}")
         self._on_ticket()
@@ -188,7 +197,7 @@ class Station:
             timer.cancel()
         self._timers.clear()
         while self._tasks:
-            await asyncio.gather(*self._tasks)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         for future in self._taken.values():
             future.cancel()
 

@@ -13,12 +13,14 @@ from steelyard.smartbox.errors import (
     BatchRefused,
     PlatformProblem,
     PlatformUnreached,
+    StorageFull,
     StorageUnavailable,
 )
 from steelyard.smartbox.outbox import Waiting
 from steelyard.smartbox.pace import Backoff, Pace
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.status import Status
+from steelyard.ticket import AlibiHead
 
 log = get_logger(__name__)
 
@@ -30,7 +32,7 @@ LOOK_SECONDS = 30.0
 class Registrar(Protocol):
     """Who takes the batches, several side by side: the platform."""
 
-    async def register(self, tickets: Sequence[Waiting]) -> Answers:
+    async def register(self, tickets: Sequence[Waiting], head: AlibiHead | None = None) -> Answers:
         """See `Platform.register`."""
         ...
 
@@ -70,9 +72,12 @@ class Uplink:
     async def run(self) -> None:
         """Send until cancelled. Raises StorageUnavailable when an answer cannot be stored.
 
+        A full disk is waited for.
+
         Nothing that the platform answers ends it: it is an alarm, and tried again later. When it
         ends, no request is under way any more.
         """
+        await self._show_refused()
         try:
             async with asyncio.TaskGroup() as group:
                 await self._dispatch(group)
@@ -97,6 +102,7 @@ class Uplink:
 
     async def _wait_for_ticket(self) -> None:
         # `smartbox requeue` writes from another process: look by oneself now and then.
+        await self._show_refused()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._changed.wait()
@@ -109,6 +115,9 @@ class Uplink:
             await self._attempt(batch, began)
         except PlatformProblem as problem:
             await self._wait_out(batch, began, problem)
+        except StorageFull as full:
+            # Nothing was stored, and nothing is lost: the same tickets give the same answers.
+            await self._wait_out(batch, began, PlatformUnreached(full.detail))
         except StorageUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - no answer of the platform ends weighing
@@ -130,13 +139,13 @@ class Uplink:
         log.info("tickets registered", count=len(answers.receipts))
 
     async def _send(self, batch: Batch) -> Answers:
-        outbox = self._recorder.storage.outbox
-        await self._recorder.run(outbox.mark_sending, batch.ids)
-        answers = await self._registrar.register(batch.tickets)
-        await self._recorder.run(outbox.settle, answers.receipts, answers.refusals)
+        storage = self._recorder.storage
+        head = await self._recorder.run(storage.begin_sending, batch.ids)
+        answers = await self._registrar.register(batch.tickets, head)
+        await self._recorder.run(storage.outbox.settle, answers.receipts, answers.refusals)
         self._status.count("receipts", len(answers.receipts))
         if answers.refusals:
-            self._note_refused(len(answers.refusals))
+            await self._note_refused(len(answers.refusals))
         return answers
 
     async def _narrow(self, batch: Batch, problem: BatchRefused) -> None:
@@ -147,7 +156,7 @@ class Uplink:
         outbox = self._recorder.storage.outbox
         await self._recorder.run(outbox.settle, (), [(batch.tickets[0].id, problem.problem)])
         self._batches.settle(batch)
-        self._note_refused(1)
+        await self._note_refused(1)
 
     async def _wait_out(self, batch: Batch, began: int, problem: PlatformProblem) -> None:
         """Let the failed batch go again, after the pause that the failure brings for all."""
@@ -158,12 +167,22 @@ class Uplink:
         pushed_back = not isinstance(problem, PlatformUnreached)
         await self._pace.failed(began, problem.retry_after or 0.0, pushed_back=pushed_back)
 
-    def _note_refused(self, count: int) -> None:
+    async def _note_refused(self, count: int) -> None:
         self._status.count("refusals", count)
-        self._status.raise_alarm(
-            REFUSED_ALARM, "the platform refused tickets: see `steelyard smartbox refused`"
-        )
         log.error("tickets refused", count=count)
+        await self._show_refused()
+
+    async def _show_refused(self) -> None:
+        """The alarm is up as long as a refused ticket waits for a person, over restarts too."""
+        count = await self._recorder.run(self._recorder.storage.outbox.open_refusals)
+        if count:
+            self._status.raise_alarm(
+                REFUSED_ALARM,
+                f"{count} tickets were refused by the platform and are set aside: see `steelyard "
+                "smartbox refused`, then requeue or dismiss them",
+            )
+        else:
+            self._status.clear_alarm(REFUSED_ALARM)
 
 
 def _not_understood(error: Exception) -> PlatformProblem:

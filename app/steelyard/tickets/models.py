@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from steelyard.ticket import (
+    AlibiHead,
     Grams,
     Restart,
     Serial,
@@ -127,6 +128,12 @@ class TicketBatch(_Wire):
     """What a SmartBox sends after a while offline."""
 
     tickets: tuple[Ticket, ...] = Field(min_length=1, max_length=MAX_BATCH)
+    alibi_head: AlibiHead | None = Field(
+        default=None,
+        alias="alibiHead",
+        description="How far the station's alibi memory went when it sent this; the transaction "
+        "carries it.",
+    )
 
 
 class RegistrationResult(_Wire):
@@ -199,5 +206,10 @@ class TicketProof(_Wire):
     block_number: int = Field(alias="blockNumber")
     contract_address: str = Field(alias="contractAddress")
     ticket: Ticket
+    alibi_head: AlibiHead | None = Field(
+        default=None,
+        alias="alibiHead",
+        description="How far the station's alibi memory went, as the transaction says.",
+    )
     holds: bool
     checks: tuple[ProofCheck, ...]

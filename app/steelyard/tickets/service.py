@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from steelyard.errors import Problem
 from steelyard.ledger.gathering import Gatherer
 from steelyard.ledger.protocol import Ledger, Proof, Registration
-from steelyard.ticket import Receipt, Ticket, TicketFilter
+from steelyard.ticket import AlibiHead, Receipt, Ticket, TicketFilter
 from steelyard.tickets.cursor import Place
 from steelyard.tickets.directory import Directory, StationAccess
 from steelyard.tickets.errors import ForeignTicketID, ForeignWeighbridge, TicketNotFound
@@ -42,7 +42,9 @@ class TicketService:
         self._search = search
         self._checks = checks
 
-    async def register(self, station_id: str, tickets: Sequence[Ticket]) -> list[Registration]:
+    async def register(
+        self, station_id: str, tickets: Sequence[Ticket], alibi_head: AlibiHead | None = None
+    ) -> list[Registration]:
         """Register a station's tickets; one outcome a ticket, in order.
 
         A ticket whose id or weighbridge is not this station's is refused, the rest goes on.
@@ -52,17 +54,17 @@ class TicketService:
         accepted = [
             ticket for ticket, refusal in zip(tickets, refusals, strict=True) if refusal is None
         ]
-        registered = iter(await self._register(access, accepted) if accepted else [])
+        registered = iter(await self._register(access, accepted, alibi_head) if accepted else [])
         return [
             Registration(ticket.id, refusal=refusal) if refusal else next(registered)
             for ticket, refusal in zip(tickets, refusals, strict=True)
         ]
 
     async def _register(
-        self, access: StationAccess, tickets: Sequence[Ticket]
+        self, access: StationAccess, tickets: Sequence[Ticket], alibi_head: AlibiHead | None
     ) -> list[Registration]:
         note = await self._checks.note(access.customer_id, tickets)
-        outcomes = await self._gatherer.register(access.writer, tickets)
+        outcomes = await self._gatherer.register(access.writer, tickets, alibi_head)
         if note is not None and not any(outcome.created for outcome in outcomes):
             await self._checks.forget(note)
         return outcomes

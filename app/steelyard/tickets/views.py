@@ -93,7 +93,8 @@ class TicketViews:
 
     async def register_batch(self, call: Call[TicketBatch, Any]) -> Reply:
         """Many tickets: one result each, whatever becomes of the others."""
-        outcomes = await self._service.register(_station(call), call.body.tickets)
+        batch = call.body
+        outcomes = await self._service.register(_station(call), batch.tickets, batch.alibi_head)
         return Reply(BatchResult(results=tuple(_result(outcome) for outcome in outcomes)))
 
     async def query(self, call: Call[Any, QueryParameters]) -> Reply | web.StreamResponse:
@@ -140,6 +141,7 @@ class TicketViews:
                 block_number=found.receipt.block_number,
                 contract_address=found.contract_address,
                 ticket=found.ticket,
+                alibi_head=found.proof.alibi_head,
                 holds=found.proof.holds,
                 checks=tuple(checks),
             )

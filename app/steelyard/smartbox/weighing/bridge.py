@@ -95,6 +95,12 @@ class Bridge:
         self.watch.tick(now)
         yield from self._advance()
 
+    def rebase(self) -> None:
+        """The SmartBox's clock was set: samples are ordered anew, and a load must settle anew."""
+        self._aligner = Aligner(len(self.plan.serials), self.plan.interval)
+        self._forget_motion()
+        self.cycle.interrupt()
+
     def warm(self, cell: str, celsius: float) -> None:
         """A cell's temperature."""
         self._celsius[self._numbers[cell]] = celsius

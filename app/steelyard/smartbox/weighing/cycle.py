@@ -69,7 +69,10 @@ class CycleLimits:
 
 
 class Cycle:
-    """The state machine of one bridge. `push` every indication, in time order."""
+    """The state machine of one bridge. `push` every indication, in time order.
+
+    While there is an `obstacle`, a sentence on why, no ticket is due.
+    """
 
     def __init__(self, limits: CycleLimits) -> None:
         self._limits = limits
@@ -78,11 +81,12 @@ class Cycle:
         self._weighed = 0.0
         self._asked = False
         self.grew = False
+        self.obstacle = ""
 
     def push(self, seen: Indication) -> bool:
         """Take an indication; True when a ticket of it is due: then the step is TICKET."""
         if seen.fault:
-            self._on_fault()
+            self.interrupt()
             return False
         if seen.gross < self._limits.empty:
             self._become_empty()
@@ -127,8 +131,8 @@ class Cycle:
 
     def refusal(self, seen: Indication) -> str | None:
         """Why there can be no ticket now, in a few words; None when there can."""
-        if seen.fault:
-            return seen.fault
+        if seen.fault or self.obstacle:
+            return seen.fault or self.obstacle
         if self.step in (Step.TICKET, Step.UNLOADING):
             return "this load has its ticket: the bridge must be empty before the next one"
         if self.step is Step.EMPTY:
@@ -151,8 +155,16 @@ class Cycle:
         self._asked = False
         self.grew = False
 
-    def _on_fault(self) -> None:
-        # A load that has its ticket keeps it; any other must settle anew once the fault is gone.
+    def take_back(self) -> None:
+        """The ticket that was due could not be issued: the load, if it is still there, has none."""
+        if self.step in (Step.TICKET, Step.UNLOADING):
+            self.step = Step.LOADING
+            self._stable_since = None
+
+    def interrupt(self) -> None:
+        """A fault, or a break in time: a load that has its ticket keeps it, any other must settle
+        anew.
+        """
         self._stable_since = None
         self._asked = False
         if self.step in (Step.SETTLING, Step.STABLE):

@@ -6,8 +6,8 @@ Revision ID: 0002_enrolment
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002_enrolment"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,128 @@
+"""The SmartBox's clock: it counts by itself, and knows whether it is right.
+
+A Raspberry Pi has no clock of its own: after a power cut it begins where it stopped, and is wrong
+until the network is back. So time is counted from the start by the boot's own clock, which nobody
+sets, and taken for known only once the kernel says that a time server disciplines it, or the
+platform has told the time over TLS (the `Date` of its answers, RFC 9110, 6.6.1).
+"""
+
+import ctypes
+import time
+from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from structlog import get_logger
+
+from steelyard.smartbox.timing import TOLERANCE_MS, KnownTime
+
+log = get_logger(__name__)
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIMEX_BYTES = 512  # struct timex has 208 on x86-64 and arm64
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_FINE_MS = 500  # further from the kernel's disciplined clock than this, it is followed
+_LONGEST_ANSWER_MS = 10_000
+KERNEL, PLATFORM = "kernel", "platform"
+
+
+def read_boot_id() -> str:
+    """What names this boot of the machine."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return "unknown"
+
+
+def kernel_is_disciplined() -> bool:
+    """Whether the kernel says that its time of day is synchronised (adjtimex(2))."""
+    try:
+        state: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    except (OSError, AttributeError):
+        return False
+    return 0 <= state < _TIME_ERROR
+
+
+class StationClock:
+    """Milliseconds since the epoch, by the boot's clock.
+
+    `wall` is the kernel's time of day and `uptime` its time since the boot, both in milliseconds;
+    `disciplined` says whether a time server keeps the former right. `steps` counts how often this
+    clock was set since it began.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        uptime: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000,
+        disciplined: Callable[[], bool] = kernel_is_disciplined,
+        boot: str | None = None,
+    ) -> None:
+        self._wall = wall
+        self._uptime = uptime
+        self._disciplined = disciplined
+        self.boot = read_boot_id() if boot is None else boot
+        self._offset = wall() - uptime()
+        self.source: str | None = None
+        self.steps = 0
+        self.look()
+
+    def now(self) -> int:
+        """The time, as well as it is known. It goes back only where it was found to be wrong."""
+        return self._uptime() + self._offset
+
+    @property
+    def known(self) -> bool:
+        """Whether the time is right."""
+        return self.source is not None
+
+    def mark(self, time: int) -> dict[str, str | int] | None:
+        """What an alibi record says of a time by this clock while that is not known."""
+        return None if self.known else {"boot": self.boot, "uptime": time - self._offset}
+
+    def known_time(self) -> KnownTime | None:
+        """The time for corrections, once it is known."""
+        if self.source is None:
+            return None
+        uptime = self._uptime()
+        return KnownTime(uptime + self._offset, self.boot, uptime, self.source)
+
+    def look(self) -> None:
+        """Ask the kernel whether it knows the time now, and follow it."""
+        if not self._disciplined():
+            return
+        offset = self._wall() - self._uptime()
+        if not self.known or abs(offset - self._offset) > _FINE_MS:
+            self._follow(offset, KERNEL)
+
+    def learn(self, date: str | None, asked: int) -> None:
+        """Take the `Date` of an answer to a request that was `asked` for at this uptime.
+
+        Where the kernel knows the time, it knows it better.
+        """
+        came = self._uptime()
+        took = came - asked
+        if date is None or self.source == KERNEL or not 0 <= took <= _LONGEST_ANSWER_MS:
+            return
+        try:
+            moment = parsedate_to_datetime(date)
+            told = round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+        except (ValueError, OverflowError, TypeError, IndexError):
+            return  # parsers of mail dates fail in many ways
+        # A Date has whole seconds, and was written somewhere between the request and now.
+        offset = told + 500 - (asked + took // 2)
+        if abs(offset - self._offset) > TOLERANCE_MS + took // 2:
+            self._follow(offset, PLATFORM)
+        elif not self.known:
+            self._follow(self._offset, PLATFORM)
+
+    def uptime(self) -> int:
+        """Milliseconds since the boot."""
+        return self._uptime()
+
+    def _follow(self, offset: int, source: str) -> None:
+        step = offset - self._offset
+        self._offset, self.source = offset, source
+        self.steps += step != 0
+        log.info("the time is known", source=source, step_ms=step)
