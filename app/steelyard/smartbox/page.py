@@ -1,12 +1,13 @@
-"""The status page: JSON on the loopback interface, for the operator's display and for tests."""
+"""The status page, JSON on the loopback interface, and beside it the operator's display."""
 
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
+from steelyard.smartbox.display.service import SHUTDOWN_SECONDS, DisplayService, loopback_door
 from steelyard.smartbox.live import LiveStation
-from steelyard.smartbox.operator_page import add_operator_routes
+from steelyard.smartbox.operator_page import MAX_BODY_BYTES
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.status import Status
@@ -16,7 +17,7 @@ MAX_SHOWN = 100
 
 
 class StatusPage:
-    """Serves `GET /`, and the operator's actions at weighbridges that weigh by a cycle.
+    """Serves `GET /` on loopback, and there the display with its buttons.
 
     `transport` gives the CoAP transport's counters.
     """
@@ -29,6 +30,7 @@ class StatusPage:
         transport: Callable[[], dict[str, Any]],
         replayed: int | None,
         live: LiveStation,
+        display: DisplayService,
     ) -> None:
         self._settings = settings
         self._recorder = recorder
@@ -36,14 +38,17 @@ class StatusPage:
         self._transport = transport
         self._replayed = replayed
         self._live = live
+        self._display = display
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
         """Listen; gives the page's URL. Raises OSError when the port is taken."""
-        application = web.Application()
+        application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.router.add_get("/", self._get)
-        add_operator_routes(application, self._live)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._display.add_to(application, loopback_door())
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, self._settings.status_port)
         await site.start()

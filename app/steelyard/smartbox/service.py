@@ -18,6 +18,8 @@ from steelyard.coap.server import CoapServer, create_coap_server
 from steelyard.errors import ConfigurationError
 from steelyard.secret_files import read_secret_line
 from steelyard.smartbox.batches import Limits
+from steelyard.smartbox.display.changes import Changes
+from steelyard.smartbox.display.service import DisplayService
 from steelyard.smartbox.emission import TicketBuilder
 from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.live import Intakes, LiveStation
@@ -46,12 +48,17 @@ class Ready:
     coap_host: str
     coap_port: int
     status_url: str
+    display_url: str | None = None
 
     @property
     def line(self) -> str:
         """One line for people."""
         where = f"coaps://{self.coap_host}:{self.coap_port}/{WEIGHT_PATH}"
-        return f"SmartBox of {self.station} is ready: {where}, status at {self.status_url}"
+        displays = f"{self.status_url}display/" + f", {self.display_url}" * bool(self.display_url)
+        return (
+            f"SmartBox of {self.station} is ready: {where}, status at {self.status_url}, "
+            f"display at {displays}"
+        )
 
 
 class SmartBox:
@@ -108,12 +115,15 @@ class SmartBox:
             restart = await recorder.run(recorder.storage.outbox.count_start)
             station = self._station(recorder, status, uplink, restart)
             stack.push_async_callback(station.close)
-            live = self._live(recorder, status, uplink, restart)
+            changes = Changes()
+            live = self._live(recorder, status, uplink, restart, changes.tell)
             stack.push_async_callback(live.close)
             await station.resume()
             live.start()
             server = await self._listen(Intakes(station, live), status)
             stack.push_async_callback(server.shutdown)
+            display = DisplayService(settings, live, status, changes, _now)
+            stack.push_async_callback(display.close)
             page = StatusPage(
                 settings,
                 recorder,
@@ -121,10 +131,11 @@ class SmartBox:
                 lambda: transport_counters(server.counters),
                 len(self._replay) if self._replay is not None else None,
                 live,
+                display,
             )
             stack.push_async_callback(page.close)
             url = await self._open_page(page)
-            ready = Ready(settings.station, *server.address, url)
+            ready = Ready(settings.station, *server.address, url, await display.start())
             _write_ready(settings.data_directory, ready)
             on_ready(ready)
             await self._ended
@@ -146,7 +157,12 @@ class SmartBox:
         )
 
     def _live(
-        self, recorder: Recorder, status: Status, uplink: Uplink, restart: int
+        self,
+        recorder: Recorder,
+        status: Status,
+        uplink: Uplink,
+        restart: int,
+        on_change: Callable[[], None],
     ) -> LiveStation:
         settings = self._settings
         return LiveStation(
@@ -157,6 +173,7 @@ class SmartBox:
             _now,
             on_ticket=uplink.wake,
             on_failure=self._fail,
+            on_change=on_change,
         )
 
     @asynccontextmanager
