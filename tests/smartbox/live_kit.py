@@ -70,9 +70,11 @@ class WorldSource:
             sequence += 1
 
 
-async def stream_cell(stage: Stage, world: World, cell: str, port: int, directory: Path) -> None:
+async def stream_cell(
+    stage: Stage, world: World, cell: str, port: int, directory: Path, pack: int = 4
+) -> None:
     """One cell's stream over DTLS, until it is cancelled."""
-    config: LoadCellConfig = stage.cell(cell, port, directory, pack_samples=4)
+    config: LoadCellConfig = stage.cell(cell, port, directory, pack_samples=pack)
     position = Position(config.position_file)
     client = await open_client(config)
     try:

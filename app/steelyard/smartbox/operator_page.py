@@ -36,7 +36,7 @@ def add_operator_routes(
 
     async def post(request: web.Request) -> web.Response:
         name, action = request.match_info["name"], request.match_info["action"]
-        _act(live, name, action, await _body(request))
+        _act(live, name, action, await read_body(request))
         on_change()
         log.info("operator", weighbridge=name, action=action, remote=request.remote)
         return web.json_response(show(live.bridge(name)))
@@ -44,7 +44,8 @@ def add_operator_routes(
     application.router.add_post("/weighbridges/{name}/{action}", post)
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def read_body(request: web.Request) -> dict[str, Any]:
+    """An action's JSON object. Raises InvalidRequest."""
     if request.content_type != "application/json":
         raise InvalidRequest("the body must be JSON: Content-Type: application/json")
     try:

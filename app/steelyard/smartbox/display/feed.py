@@ -112,9 +112,14 @@ class Feed:
         self._published.tell()
 
     async def stream(self, request: web.Request, station: Json) -> web.StreamResponse:
-        """Send events until the display goes, or does not read. Raises TooManyDisplays."""
+        """Send events until the display goes, or does not read. Raises TooManyDisplays.
+
+        To a HEAD it only says whether there is room.
+        """
         if self.streams >= MOST_STREAMS:
             raise TooManyDisplays(f"at most {MOST_STREAMS} may be open")
+        if request.method == "HEAD":
+            return web.Response()
         if not self.streams:
             self._events.clear()  # nobody has kept them up to date
         self.streams += 1

@@ -1,6 +1,9 @@
 """The display's routes."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -9,7 +12,6 @@ from steelyard.smartbox.display.assets import Assets
 from steelyard.smartbox.display.book import Book, Entry
 from steelyard.smartbox.display.code import make_claim, make_code
 from steelyard.smartbox.display.feed import Feed
-from steelyard.smartbox.display.paper import Fonts, draw_pdf
 from steelyard.smartbox.display.sheet import Sheet, make_sheet
 from steelyard.smartbox.display.words import Words, check_language
 from steelyard.smartbox.settings import SmartBoxSettings
@@ -37,7 +39,9 @@ class Display:
         self._feed = feed
         self._book = book
         self._assets = Assets()
-        self._fonts = Fonts(settings.display_font_file)
+        self._pdf_maker: Callable[[Sheet], bytes] | None = None
+        if settings.display_font_file is not None:
+            self._pdf_maker = _make_pdf_maker(settings.display_font_file)
         self._drawing = asyncio.Lock()  # a font keeps notes while a page is drawn
         self._station = station | {"build": self._assets.build}
 
@@ -79,7 +83,9 @@ class Display:
     async def _pdf(self, request: web.Request) -> web.Response:
         sheet = await self._make_sheet(request)
         async with self._drawing:
-            body = await asyncio.to_thread(draw_pdf, sheet, self._fonts)
+            if self._pdf_maker is None:
+                self._pdf_maker = await asyncio.to_thread(_make_pdf_maker, None)
+            body = await asyncio.to_thread(self._pdf_maker, sheet)
         name = f'inline; filename="{request.match_info["id"]}.pdf"'
         return web.Response(
             body=body, content_type="application/pdf", headers={"Content-Disposition": name}
@@ -102,3 +108,13 @@ class Display:
 
     async def _entry(self, request: web.Request) -> Entry:
         return await self._book.get(request.match_info["id"])
+
+
+def _make_pdf_maker(font: Path | None) -> Callable[[Sheet], bytes]:
+    """The library takes 10 MB and most of a second on a Pi: it is loaded for the first PDF only.
+
+    Raises ConfigurationError for a file that is no font.
+    """
+    from steelyard.smartbox.display.paper import Fonts, draw_pdf
+
+    return partial(draw_pdf, fonts=Fonts(font))

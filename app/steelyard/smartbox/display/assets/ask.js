@@ -1,7 +1,7 @@
 // Asking for a text or a weight, with keys on the screen for those who have no others.
 
 import { at, make, write } from "./page.js";
-import { spoken } from "./texts.js";
+import { say, spoken } from "./texts.js";
 
 const LETTERS = ["1234567890", "QWERTYUIOP", "ASDFGHJKL", "ZXCVBNM-"];
 const DIGITS = ["789", "456", "123", "0"];
@@ -29,8 +29,8 @@ export function ask({ title, help, value, digits, wrong, then }) {
 function keys(row, isLast) {
   const line = make("div", {}, ...[...row].map((sign) => key(sign, sign, (text) => text + sign)));
   if (isLast) {
-    if (row.length > 4) line.append(key("\u2423", "space", (text) => `${text} `));
-    line.append(key("\u232b", "delete", (text) => text.slice(0, -1)));
+    if (row.length > 4) line.append(key("\u2423", say("key.space"), (text) => `${text} `));
+    line.append(key("\u232b", say("key.delete"), (text) => text.slice(0, -1)));
   }
   return line;
 }
@@ -52,7 +52,7 @@ export function prepareToAsk() {
     const text = at("ask-input").value.trim();
     const problem = given.wrong(text);
     write(at("ask-wrong"), problem ?? "");
-    at("ask-input").toggleAttribute("aria-invalid", problem !== null);
+    at("ask-input").setAttribute("aria-invalid", String(problem !== null));
     if (problem !== null) return;
     at("ask").close();
     given.then(text);

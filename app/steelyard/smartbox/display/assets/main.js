@@ -14,6 +14,7 @@ let station = null;
 let scales = null;
 let tickets = null;
 let link = "";
+let hasTexts = false;
 let chosen = memory.get("weighbridge");
 
 const live = () => link === "live";
@@ -22,7 +23,7 @@ const bridge = () => station.weighbridges.find((one) => one.name === chosen) ?? 
 const scale = () => (live() ? scales?.scales[bridge().name] ?? null : null);
 
 function show() {
-  if (station === null) return;
+  if (station === null || !hasTexts) return;
   showWeight(bridge(), scale());
   showCells(bridge(), scale());
   showButtons(bridge(), scale(), lastTicket(), { live: live(), commands: station.commands });
@@ -62,6 +63,7 @@ const bridgeOf = (serial) =>
   station.weighbridges.find((one) => one.scale === serial)?.name ?? serial;
 
 function showLink() {
+  if (link === "" || !hasTexts) return;
   write(at("link"), link === "live" ? say(station?.commands ? "link.live" : "link.read-only") : say(`link.${link}`));
   document.documentElement.dataset.link = link;
 }
@@ -69,13 +71,18 @@ function showLink() {
 /** Everything that holds texts is made anew. */
 async function chooseLanguage(language) {
   await speak(language);
+  hasTexts = true;
   at("language").value = language;
   document.title = say("page.title");
   forgetAlarms();
   forgetCells();
   showLink();
   show();
-  if (tickets !== null && station !== null) showTickets(tickets, bridgeOf);
+  showLastTickets();
+}
+
+function showLastTickets() {
+  if (tickets !== null && station !== null && hasTexts) showTickets(tickets, bridgeOf);
 }
 
 function chooseTheme(theme) {
@@ -113,8 +120,7 @@ function start() {
     },
     tickets(told) {
       tickets = told;
-      if (station === null) return;
-      showTickets(told, bridgeOf);
+      showLastTickets();
       show();
     },
     link(state) {

@@ -19,7 +19,8 @@ export function showWeight(bridge, scale) {
   write(at("kind"), say(kind));
   write(at("number"), weight === null ? "\u2013\u2013\u2013\u2013" : number(weight, places));
   at("digits").className = weight === null ? "none" : scale.state;
-  at("digits").dataset.time = scale?.time ?? "";
+  const time = String(scale?.time ?? "");
+  if (at("digits").dataset.time !== time) at("digits").dataset.time = time; // bench/display.py watches it
   mark("stable", fresh && scale.stable && weight !== null);
   mark("zero", fresh && scale.zero && weight !== null);
   mark("net", fresh && isNet);
@@ -38,7 +39,7 @@ export function showWeight(bridge, scale) {
 }
 
 function mark(name, on) {
-  at(`mark-${name}`).classList.toggle("on", on);
+  at(`mark-${name}`).classList.toggle("on", Boolean(on));
   at(`mark-${name}`).setAttribute("aria-hidden", String(!on));
 }
 
