@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from display_kit import DEAD, TRUCK, Front
+from display_kit import TRUCK, Front
 
 WAIT_MS = 60_000
 
@@ -91,15 +91,8 @@ async def busy_station(front: Front) -> None:
 
 async def lose_a_cell(front: Front) -> None:
     """C13 says nothing for longer than it may, while the truck stands there."""
-    from decimal import Decimal
-
-    from steelyard.smartbox.models import Sample
-
-    for _ in range(70):
-        front.now += 100
-        front.sequence += 1
-        for number, cell in enumerate(("C11", "C12", "C14")):
-            raw = Decimal(DEAD + TRUCK[(0, 1, 3)[number]]) + Decimal(front.sequence % 3) / 10
-            await front.live.take(Sample(cell, front.now, front.sequence, raw))
-        front.live.tick()
+    await front.stand(4, *TRUCK, silent="C13")
+    front.live.tick()
+    await front.stand(3, *TRUCK, silent="C13")
+    front.live.tick()
     front.status.raise_alarm("platform", "the platform does not answer")

@@ -91,15 +91,24 @@ class Front:
         await self.recorder.close()
         assert self.failures == []
 
-    async def stand(self, seconds: float, *kilograms: float, bridge: str = "wb-1") -> None:
-        """Let so much stand on a bridge, by cell; nothing by default."""
-        carried = kilograms or (0,) * 4
+    async def stand(self, seconds: float, *kilograms: float, silent: str = "") -> None:
+        """Let so much stand on wb-1, by cell; nothing by default, and nothing on wb-2.
+
+        The cell `silent` says nothing.
+        """
+        loads = {"wb-1": kilograms or (0,) * 4, "wb-2": (0,) * 4}
+        carried = [
+            (cell, load)
+            for bridge, cells in CELLS.items()
+            for cell, load in zip(cells, loads[bridge], strict=True)
+            if cell != silent
+        ]
         for _ in range(round(seconds * 10)):
             self.now += 100
             self.sequence += 1
-            for number, cell in enumerate(CELLS[bridge]):
+            for number, (cell, load) in enumerate(carried):
                 noise = Decimal((self.sequence + number) % 3) / 10
-                raw = Decimal(str(DEAD + carried[number])) + noise
+                raw = Decimal(str(DEAD + load)) + noise
                 await self.live.take(Sample(cell, self.now, self.sequence, raw))
 
     async def press(self, action: str, bridge: str = "wb-1", **body: Any) -> tuple[int, Any]:

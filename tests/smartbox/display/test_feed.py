@@ -31,7 +31,7 @@ async def test_a_display_is_told_all_that_it_shows(front: Start) -> None:
     assert (scale["gross"], scale["step"], scale["old"]) == (30_000_000, "stable", False)
     assert scale["refusals"]["ticket"] is None
     assert scale["refusals"]["clear-tare"]["code"] == "no-tare"
-    assert told["scales"]["wb-2"]["reason"]["code"] == "no-cell"
+    assert told["scales"]["wb-2"]["reason"]["code"] == "empty"
     one.status.raise_alarm("platform", "the platform is away")
     told = await one.told("scales", lambda told: bool(told["alarms"]))
     assert told["alarms"][0]["text"] == "the platform is away"

@@ -146,12 +146,12 @@ class Feed:
             number = await self._published.after(sent)
             if transport.is_closing():
                 return
-            if transport.get_write_buffer_size():  # type: ignore[attr-defined]
+            if transport.get_write_buffer_size():
                 stalled_since = stalled_since or clock()
                 if clock() - stalled_since > STALL_SECONDS:
                     self.stalled += 1
                     log.info("a display does not read: cut off")
-                    transport.abort()  # type: ignore[attr-defined]
+                    transport.abort()
                     return
                 # What it missed is not made up for: the next event has all of it.
                 await self._published.after(number)

@@ -72,7 +72,7 @@ class Zero:
             f"{name} must be within {half / 1000:g} kg of where it was set before; the scale "
             f"carries {away / 1000:.1f} kg",
             limit=round(half),
-            load=round(away) if isfinite(away) else None,
+            load=self._scale.rounded(away) if isfinite(away) else None,
         )
 
     def _allow(self, load: float) -> None:

@@ -1,7 +1,7 @@
 // The bridge from above with its cells, and the same as a table.
 
 import { at, draw, make, write } from "./page.js";
-import { faults, kilograms, number, say } from "./texts.js";
+import { decimals, faults, kilograms, number, say } from "./texts.js";
 
 const WIDE = 360, HIGH = 150, EDGE_X = 46, EDGE_Y = 34;
 
@@ -13,10 +13,11 @@ let middle = null;
 export function showCells(bridge, scale) {
   if (drawn !== bridge) build(bridge);
   const fresh = scale !== null && !scale.old;
+  const step = Math.max(1, bridge.ranges[0][1] / 20); // finer than that a cell's load is noise
   for (const [serial, part] of parts) {
     const load = fresh ? scale.cells?.[serial] : undefined;
     const fault = scale?.faults?.[serial];
-    const shown = load === undefined ? "\u2013" : kilograms(load);
+    const shown = load === undefined ? "\u2013" : kilograms(Math.round(load / step) * step, decimals(step));
     write(part.load, shown);
     write(part.label, shown);
     const raw = fresh ? scale.raw?.[serial] : undefined;
