@@ -118,6 +118,10 @@ async def test_only_the_display_s_own_files_are_served(front: Start) -> None:
     assert await one.get("/display/files/de.json", **{"If-None-Match": tag}) == (304, b"")
 
 
+def basic(password: str) -> str:
+    return "Basic " + base64.b64encode(f"operator:{password}".encode()).decode()
+
+
 class Remote:
     """A front that is open for other machines, and a client of it."""
 
@@ -130,8 +134,7 @@ class Remote:
 
     async def get(self, path: str, password: str | None = None, **headers: str) -> int:
         if password is not None:
-            told = base64.b64encode(f"operator:{password}".encode()).decode()
-            headers["Authorization"] = f"Basic {told}"
+            headers["Authorization"] = basic(password)
         async with (
             aiohttp.ClientSession() as session,
             session.get(self.url + path, headers=headers, ssl=self.context) as answer,
@@ -140,9 +143,9 @@ class Remote:
             return answer.status
 
     async def post(self, path: str) -> int:
-        auth = aiohttp.BasicAuth("operator", PASSWORD)
+        headers = {"Authorization": basic(PASSWORD)}
         async with (
-            aiohttp.ClientSession(auth=auth) as session,
+            aiohttp.ClientSession(headers=headers) as session,
             session.post(self.url + path, json={}, ssl=self.context) as answer,
         ):
             return answer.status
