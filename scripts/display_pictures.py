@@ -18,7 +18,8 @@ from display_kit import Front  # noqa: E402
 from smartbox_kit import Stage  # noqa: E402
 
 TOUCH: dict[str, Any] = {"viewport": {"width": 800, "height": 480}, "has_touch": True}
-DARK: dict[str, Any] = {"color_scheme": "dark"}
+LARGE: dict[str, Any] = {"viewport": {"width": 1280, "height": 1120}}
+DARK: dict[str, Any] = {**LARGE, "color_scheme": "dark"}
 
 
 async def take(page: Any, name: str) -> None:
@@ -42,7 +43,7 @@ async def main() -> None:
         url = f"{front.url}/display/"
         await busy_station(front)
         async with browser() as one:
-            async with page_of(one, url) as page:
+            async with page_of(one, url, **LARGE) as page:
                 await shows(page, "#number", "18")
                 await shows(page, "#ticket-rows", "4711")
                 await take(page, "display-light")
