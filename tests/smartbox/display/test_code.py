@@ -4,43 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from entry_kit import make_entry, read_code
 
 from steelyard.ledger.cli import read_claim
 from steelyard.smartbox.display.book import Entry
-from steelyard.smartbox.display.code import Code, make_code
+from steelyard.smartbox.display.code import make_code
 from steelyard.smartbox.display.errors import NoCode
-from steelyard.ticket import Receipt, Ticket
-
-zxingcpp = pytest.importorskip("zxingcpp")
-
-
-def make_entry(cells: int = 4, vehicle: str = "AA-00-BB", serial: str = "C") -> Entry:
-    ticket = Ticket(
-        id=f"station-1_wb-1_{1_605_160_889_392}",
-        terminal_serial="T1",
-        terminal_restart=3,
-        timestamp=1_605_160_889_392,
-        scale_serial="WB01",
-        status="ok",
-        gross=31_240_000,
-        tare=12_000_000,
-        net=19_240_000,
-        vehicle=vehicle,
-        cells=[{"serial": f"{serial}{n}", "weight": 7_810_123 + n} for n in range(cells)],
-    )
-    receipt = Receipt(ticket_id=ticket.id, transaction_hash="0x" + "5a" * 32, block_number=99)
-    return Entry(ticket, 12, "registered", receipt, None)
-
-
-def read_code(code: Code) -> str:
-    """What a camera's library reads in it."""
-    rows = code.rows()
-    image = Image.new("L", (len(rows), len(rows)))
-    image.putdata([0 if dark else 255 for row in rows for dark in row])
-    image = image.resize((4 * len(rows), 4 * len(rows)), Image.Resampling.NEAREST)
-    (found,) = zxingcpp.read_barcodes(image)
-    return str(found.text)
 
 
 @pytest.mark.parametrize("vehicle", ["AA-00-BB", "Ж-777 \u4e2d\U0001f69a"])

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from test_code import make_entry, read_claim
+from entry_kit import make_entry
 
 from steelyard.errors import ConfigurationError
+from steelyard.ledger.cli import read_claim
 from steelyard.smartbox.display.book import Entry
 from steelyard.smartbox.display.paper import Fonts, draw_pdf
 from steelyard.smartbox.display.sheet import Sheet, make_sheet
