@@ -1,8 +1,8 @@
 """How far the operator's display is behind the load cells, and how often it is told.
 
-`python bench/display.py` runs a SmartBox as a process, four cells that send 50 samples a second over
-DTLS, and two displays: a program that reads the events, and a headless Chromium, where there is
-one. The delay of a weight is the time from its samples to the event, and to the browser's next
+`python bench/display.py` runs a SmartBox as a process, four cells that send 50 samples a second
+over DTLS, and two displays: a program that reads the events, and a headless Chromium, where there
+is one. The delay of a weight is the time from its samples to the event, and to the browser's next
 frame after it; all clocks are this machine's. Both clocks must be one, so run it on one machine.
 """
 

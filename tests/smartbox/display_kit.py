@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from smartbox_kit import START_MS, Stage
+from smartbox_kit import START_MS, Stage, until
 
 from steelyard.smartbox.display.changes import Changes
 from steelyard.smartbox.display.service import DisplayService, loopback_door
@@ -126,9 +126,7 @@ class Front:
         assert (await self.press("ticket"))[0] == 200
         before = self.status.counters["tickets"]
         await self.stand(1, *(kilograms or TRUCK))
-        async with asyncio.timeout(60):
-            while self.status.counters["tickets"] == before:
-                await asyncio.sleep(0.005)
+        await until(lambda: self.status.counters["tickets"] > before)
         await self.stand(2)
         waiting = await self.recorder.run(self.outbox.waiting, 1000)
         return waiting[-1].id

@@ -9,6 +9,7 @@ import pytest
 from display_kit import TRUCK, Front
 from hypothesis import given
 from hypothesis import strategies as st
+from smartbox_kit import until
 
 from steelyard.smartbox.display import feed as feed_module
 from steelyard.smartbox.display.changes import Changes
@@ -123,9 +124,7 @@ async def test_a_browser_that_stops_reading_is_cut_off_and_holds_up_nobody(
         await one.stand(2, *TRUCK)
         told = await one.told("scales")
         assert told["scales"]["wb-1"]["gross"] == 30_000_000
-        async with asyncio.timeout(60):
-            while one.display.feed.streams:
-                await asyncio.sleep(0.01)
+        await until(lambda: not one.display.feed.streams)
     finally:
         sock.close()
 
@@ -139,9 +138,7 @@ async def test_no_more_streams_than_a_smartbox_serves(front: Start) -> None:
     assert json.loads(body)["detail"] == f"at most {MOST_STREAMS} may be open"
     for stream in streams:
         stream.close()
-    async with asyncio.timeout(60):
-        while one.display.feed.streams:
-            await asyncio.sleep(0.01)
+    await until(lambda: not one.display.feed.streams)
     assert (await one.told("station"))["station"] == "station-1"
 
 
@@ -149,9 +146,7 @@ async def test_the_end_of_the_smartbox_ends_the_streams(front: Start) -> None:
     """A display that is open does not hold up a restart."""
     one = await front()
     ended = asyncio.create_task(one.told("scales", lambda _: False))
-    async with asyncio.timeout(60):
-        while not one.display.feed.streams:
-            await asyncio.sleep(0.01)
+    await until(lambda: one.display.feed.streams > 0)
     await one.display.feed.close()
     with pytest.raises(AssertionError, match="the stream ended"):
         await ended

@@ -239,9 +239,7 @@ def test_an_open_display_without_its_locks_is_refused(
         stage.load(tmp_path, "https://localhost", **opened(stage, tmp_path, **changes))
 
 
-async def test_a_short_password_and_a_foreign_key_are_refused(
-    stage: Stage, tmp_path: Path
-) -> None:
+async def test_a_short_password_and_a_foreign_key_are_refused(stage: Stage, tmp_path: Path) -> None:
     """At the start, in one sentence."""
     for changes, sentence in (
         ({}, "smartbox.display_password_file: must have at least 12 characters"),
