@@ -202,9 +202,11 @@ class LiveStation:
 
     def old_weight(self, name: str) -> Reason | None:
         """Why nothing may rest on what a bridge shows: it is too old. Raises NoSuchWeighbridge."""
-        age = self.age(name)
+        age, bridge = self.age(name), self.bridge(name)
         if age is None or age <= OLD_MS:
             return None
+        if bridge.watch.faulty and bridge.indication and bridge.indication.fault:
+            return None  # it shows none, and says which cell is why
         seconds = round(age / 1000)
         return Reason("old-weight", f"no new weight came for {seconds} s", seconds=seconds)
 

@@ -68,7 +68,7 @@ def make_sheet(entry: Entry, station: str, words: Words) -> Sheet:
     return Sheet(
         language=words.language,
         title=say("sheet.title"),
-        station=f"{say('sheet.station')} {station}",
+        station=" ".join((say("sheet.station"), station)),
         lines=lines,
         cells_title=say("sheet.cells"),
         cells=tuple(Line(c.serial, words.kilograms(c.weight, 3)) for c in ticket.cells),
