@@ -11,9 +11,9 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # A lock names everything, so nothing is resolved again: pip 23 looks up `coverage[toml]` anew beside the
 # `coverage` that is locked, and refuses the lock as soon as there is a newer one (pypa/pip#9644).
 PIP_INSTALL_LOCK := $(PIP_INSTALL) --require-hashes --no-deps
-EXTRAS := platform node smartbox loadcell sandbox infra demo dev
+EXTRAS := platform node smartbox loadcell sandbox infra demo browser dev
 
-.PHONY: help demo test test-engine test-appliance test-pulumi lint format bench-contract bench-ledger docs lock contract clean
+.PHONY: help demo test test-engine test-appliance test-pulumi test-browser lint format bench-contract bench-ledger docs lock contract clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s $$'\t'
@@ -37,6 +37,11 @@ test-appliance: $(VENV)/.dev ## Run the roles' and the whole appliance's scenari
 test-pulumi: $(VENV)/.dev ## Run the Pulumi program's tests; where pulumi is on the PATH, a stack's whole life on this machine
 	@scripts/system-packages appliance
 	$(BIN)/pytest tests/pulumi $(ARGS)
+
+test-browser: $(VENV)/.dev ## Run the display's tests in a headless Chromium
+	@scripts/system-packages browser
+	$(PIP_INSTALL_LOCK) -r requirements/browser.txt
+	$(BIN)/pytest tests/smartbox/display $(ARGS)
 
 lint: $(VENV)/.dev ## Run the linters, the type checker, and rebuild and compare the contract
 	@scripts/system-packages lint

@@ -34,6 +34,8 @@ from steelyard.ledger.settings import LedgerSettings
 from steelyard.registry import app as registry
 from steelyard.registry.settings import ManagementSettings
 from steelyard.settings import Section
+from steelyard.smartbox.display.views import ROUTES as DISPLAY_ROUTES
+from steelyard.smartbox.operator_page import ROUTES as OPERATOR_ROUTES
 from steelyard.store.database import Database
 from steelyard.store.key_ring import KeyRing
 from steelyard.store.settings import StoreSettings
@@ -201,6 +203,9 @@ def routes_page() -> Iterator[str]:
         yield from table(
             ("route", "who", "what", "problems of its own"), [_route(one) for one in endpoints]
         )
+    yield from ("", "## SmartBox", "", "On 127.0.0.1; `/display/` at `display_host` as well.", "")
+    rows = [("GET", "/", "The status page, as JSON"), *DISPLAY_ROUTES, *OPERATOR_ROUTES]
+    yield from table(("route", "what"), [(f"`{verb} {path}`", what) for verb, path, what in rows])
 
 
 def _route(endpoint: Endpoint) -> tuple[str, str, str, str]:

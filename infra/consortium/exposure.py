@@ -92,5 +92,5 @@ INTERNAL = (
         "file permissions",
     ),
     Internal("PostgreSQL", "UNIX socket", "the entity database", "file permissions, peer names"),
-    Internal("SmartBox status", "8190", "its status page", "127.0.0.1"),
+    Internal("SmartBox status", "8190", "its status page and display", "127.0.0.1"),
 )

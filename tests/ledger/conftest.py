@@ -13,8 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from faultproxy import FaultProxy
-from stations import NODES, AbreastLedger, Engine, deploy, new_key, real_programs, references
 
+from stations import NODES, AbreastLedger, Engine, deploy, new_key, real_programs, references
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.ledger.quorum import QuorumLedger
 from steelyard.ledger.settings import LedgerSettings

@@ -9,6 +9,8 @@ from builders import ticket
 
 from steelyard.errors import ConfigurationError
 from steelyard.ledger.cli import read_claim
+from steelyard.smartbox.display.book import Entry
+from steelyard.smartbox.display.code import Code, make_code
 
 RECEIPT = {"ticketID": "a-1", "transactionHash": "0x" + 64 * "a", "blockNumber": 3}
 
@@ -52,6 +54,33 @@ async def test_a_good_receipt_is_proved_in_words(tmp_path, ledger, writer, custo
     )  # fmt: skip
     assert status == 0
     assert "does not tell its keys" in errors
+
+
+async def test_the_code_on_a_printed_ticket_is_proved(tmp_path, ledger, writer):
+    """What a camera's library reads in the display's code is a file for the command."""
+    pytest.importorskip("zxingcpp")
+    (outcome,) = await ledger.register(writer, [ticket()])
+    file = tmp_path / "scanned.json"
+    file.write_text(scan(make_code(Entry(ticket(), 1, "registered", outcome.receipt, None))))
+    status, output, errors = await run(
+        str(file), "--node", writer.view.node.rpc_url, "--contract", writer.view.address
+    )
+    assert (status, errors) == (0, "")
+    assert f"Proved: the ticket {ticket().id} was registered" in output
+    assert "has none to compare" not in output
+
+
+def scan(code: Code) -> str:
+    """What is read in a code."""
+    import zxingcpp
+    from PIL import Image
+
+    rows = code.rows()
+    image = Image.new("L", (len(rows), len(rows)))
+    image.putdata([0 if dark else 255 for row in rows for dark in row])
+    size = (4 * len(rows), 4 * len(rows))
+    (found,) = zxingcpp.read_barcodes(image.resize(size, Image.Resampling.NEAREST))
+    return found.text
 
 
 async def test_options_say_how_far_the_proof_goes(tmp_path, engine, ledger, writer):

@@ -11,8 +11,8 @@ from builders import ticket, tickets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sealing import KEYS, addresses
-from stations import deploy, new_key
 
+from stations import deploy, new_key
 from steelyard.ledger import contract
 from steelyard.ledger.errors import ContractMissing, ExportDamaged, NodeContradictsItself
 from steelyard.ledger.examination import Beside, contract_of, examine

@@ -5,8 +5,8 @@ import json
 import aiohttp
 import pytest
 from builders import ticket
-from stations import AbreastLedger
 
+from stations import AbreastLedger
 from steelyard.ledger import contract
 from steelyard.ledger.artefact import station_tickets
 from steelyard.ledger.errors import NodeUnavailable

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from builders import ticket, tickets
 from ledger_process import order_of
-from stations import counted
 
+from stations import counted
 from steelyard.ledger.protocol import ContractWriter
 from steelyard.ticket import Receipt, Ticket
 

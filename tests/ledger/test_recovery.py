@@ -8,8 +8,8 @@ from builders import ticket, tickets, until
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from stations import counted
 
+from stations import counted
 from steelyard.ledger import contract
 from steelyard.ledger.connections import open_session
 from steelyard.ledger.errors import (

@@ -8,8 +8,8 @@ from builders import ticket, tickets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from stations import deploy, new_key
 
+from stations import deploy, new_key
 from steelyard.ledger.errors import NodeUnavailable
 from steelyard.ledger.seals import Validators
 from steelyard.ledger.verify import Extent

@@ -16,6 +16,7 @@ from steelyard.smartbox.models import Sample
 from steelyard.smartbox.weighing.align import Aligner
 from steelyard.smartbox.weighing.degraded import grid, shares
 from steelyard.smartbox.weighing.errors import CannotTare, CannotZero
+from steelyard.smartbox.weighing.shown import show
 
 MPE = 20.0  # kg: 30 t on 60 t by 20 kg are 1,500 intervals, Table 6 gives one
 
@@ -124,7 +125,7 @@ def test_a_faulty_cell_is_named_and_stops_the_bridge(
     assert rig.bridge.indication is not None
     assert rig.bridge.indication.state == "fault"
     assert f"cell C1 {sentence}" in rig.bridge.indication.fault
-    assert rig.bridge.as_json()["gross"] is None
+    assert show(rig.bridge)["gross"] is None
 
 
 @pytest.mark.parametrize(("fault", "make_spoil", "sentence"), FAULTS)
@@ -234,12 +235,12 @@ def test_dirt_is_zeroed_and_a_slow_drift_is_tracked() -> None:
     rig = Rig(ideal=True)
     rig.rest(4)
     rig.rest(4, [20.0] * 4)
-    assert rig.bridge.as_json()["gross"] == 80_000
+    assert show(rig.bridge)["gross"] == 80_000
     rig.bridge.set_zero()
-    assert rig.bridge.as_json()["gross"] == 0
+    assert show(rig.bridge)["gross"] == 0
     for kilograms in range(200):
         rig.rest(1, [20.0 + kilograms / 20] * 4)
-    assert rig.bridge.as_json()["gross"] == 0
+    assert show(rig.bridge)["gross"] == 0
     assert rig.bridge.zero.offset == pytest.approx(4 * 29_950, abs=6_000)
     rig.rest(4, [400.0] * 4)
     with pytest.raises(CannotZero, match="zero must be within 1200 kg"):
@@ -254,7 +255,7 @@ def test_a_container_is_tared() -> None:
         rig.bridge.weigh_tare()
     rig.rest(4, [2_000.0] * 4)
     rig.bridge.weigh_tare()
-    assert (rig.bridge.tare.grams, rig.bridge.as_json()["net"]) == (8_000_000, 0)
+    assert (rig.bridge.tare.grams, show(rig.bridge)["net"]) == (8_000_000, 0)
     rig.rest(6, [5_000.0] * 4)
     rig.bridge.cycle.ask(rig.bridge.indication)
     (weighed,) = rig.rest(1, [5_000.0] * 4)
@@ -266,9 +267,9 @@ def test_a_container_is_tared() -> None:
     rig.bridge.weigh_tare()
     rig.rest(1, [2_000.5] * 4)
     # 8,008 kg are 8,000 on the ticket, but zero is zero after taring (4.6.3).
-    assert (rig.bridge.tare.grams, rig.bridge.as_json()["net"]) == (8_000_000, 0)
+    assert (rig.bridge.tare.grams, show(rig.bridge)["net"]) == (8_000_000, 0)
     rig.rest(5, [2_003.5] * 4)
-    assert (rig.bridge.as_json()["gross"], rig.bridge.as_json()["net"]) == (8_020_000, 0)
+    assert (show(rig.bridge)["gross"], rig.bridge.as_json()["net"]) == (8_020_000, 0)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_the_status_tells_of_min_and_max(kilograms: float, status: str | None) -
     rig.rest(4)
     tickets = rig.rest(6, [kilograms / 4] * 4)
     assert [one.status for one in tickets] == ([status] if status else [])
-    shown = rig.bridge.as_json()
+    shown = show(rig.bridge)
     assert (shown["gross"] is None) == (status is None)
     assert shown["state"] == ("overload" if status is None else "stable")
 

@@ -22,13 +22,17 @@ from steelyard.smartbox.station import Station
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.weighing.bridge import Bridge, Weighed
 from steelyard.smartbox.weighing.calibration import Calibration
-from steelyard.smartbox.weighing.errors import NoSuchWeighbridge
+from steelyard.smartbox.weighing.cycle import HAS_TICKET, Step
+from steelyard.smartbox.weighing.errors import CannotWeigh, NoSuchWeighbridge
 from steelyard.smartbox.weighing.planning import make_plan
+from steelyard.smartbox.weighing.reason import Reason
+from steelyard.smartbox.weighing.shown import show
 from steelyard.ticket import CellWeight, Ticket, check_vehicle
 
 log = get_logger(__name__)
 
 TICK_SECONDS = 0.5
+OLD_MS = 2000  # a weight that is older is not shown, and nothing rests on it
 CELL_FAULT = "cell-fault"
 NOT_SEEN_WHOLE = "load-grew"
 
@@ -38,7 +42,8 @@ class LiveStation:
 
     `clock` gives milliseconds since the epoch: the SmartBox's, by which everything is ordered.
     `mark` gives what an alibi record says of a time by that clock while it may be wrong.
-    `on_ticket` and `on_failure` are as for `Station`.
+    `on_ticket` and `on_failure` are as for `Station`; `on_change` is called when something else
+    is to be shown, and at least every TICK_SECONDS.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class LiveStation:
         *,
         on_ticket: Callable[[], None],
         on_failure: Callable[[BaseException], None],
+        on_change: Callable[[], None] = lambda: None,
         mark: Callable[[int], dict[str, Any] | None] = lambda _: None,
     ) -> None:
         self._recorder = recorder
@@ -60,6 +66,7 @@ class LiveStation:
         self._clock = clock
         self._on_ticket = on_ticket
         self._on_failure = on_failure
+        self._on_change = on_change
         self._bridges: dict[str, Bridge] = {}
         self._settings: dict[str, WeighbridgeSettings] = {}
         self._calibrations: dict[str, Calibration | None] = {}
@@ -96,6 +103,7 @@ class LiveStation:
         self._look_for_room()
         for bridge in self._bridges.values():
             self._go_on(bridge, bridge.tick(self._clock()))
+        self._on_change()
 
     def _look_for_room(self) -> None:
         """A full disk stops the tickets, not the weighing: a load that stands still gets its own
@@ -132,6 +140,7 @@ class LiveStation:
             bridge.warm(cell, celsius)
 
     def _go_on(self, bridge: Bridge, due: Iterable[Weighed]) -> None:
+        before = bridge.indication
         for weighed in due:
             mark = self._mark(weighed.time)
             task = asyncio.get_running_loop().create_task(self._emit(weighed, mark))
@@ -147,6 +156,8 @@ class LiveStation:
                 f"{NOT_SEEN_WHOLE}:{name}",
                 "the load grew after its ticket: was the whole vehicle on the bridge?",
             )
+        if bridge.indication is not before:
+            self._on_change()
 
     async def _emit(self, weighed: Weighed, mark: dict[str, Any] | None) -> None:
         try:
@@ -217,14 +228,39 @@ class LiveStation:
             raise NoSuchWeighbridge(f"the weighbridges that weigh by a cycle are: {known}")
         return bridge
 
+    def age(self, name: str) -> int | None:
+        """How old what a bridge shows is, in milliseconds; None before anything was shown.
+
+        Raises NoSuchWeighbridge.
+        """
+        seen = self.bridge(name).indication
+        return None if seen is None else max(0, self._clock() - seen.time)
+
+    def old_weight(self, name: str) -> Reason | None:
+        """Why nothing may rest on what a bridge shows: it is too old. Raises NoSuchWeighbridge."""
+        age, bridge = self.age(name), self.bridge(name)
+        if age is None or age <= OLD_MS:
+            return None
+        if bridge.watch.faulty and bridge.indication and bridge.indication.fault:
+            return None  # it shows none, and says which cell is why
+        seconds = round(age / 1000)
+        return Reason("old-weight", f"no new weight came for {seconds} s", seconds=seconds)
+
     def set_vehicle(self, name: str, vehicle: str | None) -> None:
-        """Say which vehicle stands on a bridge. Raises NoSuchWeighbridge, ValueError."""
-        self.bridge(name).vehicle = check_vehicle(vehicle) if vehicle else None
+        """Say which vehicle stands on a bridge, or comes next.
+
+        Raises NoSuchWeighbridge, ValueError, and CannotWeigh when the load has its ticket: the
+        vehicle would be on none.
+        """
+        bridge = self.bridge(name)
+        if bridge.cycle.step in (Step.TICKET, Step.UNLOADING):
+            raise CannotWeigh(HAS_TICKET)
+        bridge.vehicle = check_vehicle(vehicle) if vehicle else None
 
     def as_json(self) -> dict[str, Any]:
         """What a display shows of each bridge."""
         return {
-            name: bridge.as_json()
+            name: show(bridge)
             | {"calibration": mark.mark() if (mark := self._calibrations[name]) else None}
             for name, bridge in self._bridges.items()
         }

@@ -1,12 +1,13 @@
-"""The status page: JSON on the loopback interface, for the operator's display and for tests."""
+"""The status page, JSON on the loopback interface, and beside it the operator's display."""
 
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
+from steelyard.smartbox.display.service import SHUTDOWN_SECONDS, DisplayService, loopback_door
 from steelyard.smartbox.live import LiveStation
-from steelyard.smartbox.operator_page import add_operator_routes
+from steelyard.smartbox.operator_page import MAX_BODY_BYTES
 from steelyard.smartbox.outbox_refusals import Refusal
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.records_page import add_record_routes
@@ -20,7 +21,7 @@ MAX_SHOWN = 100
 
 
 class StatusPage:
-    """Serves `GET /`, and the operator's actions at weighbridges that weigh by a cycle.
+    """Serves `GET /` on loopback, and there the display with its buttons.
 
     `transport` gives the CoAP transport's counters.
     """
@@ -33,7 +34,8 @@ class StatusPage:
         transport: Callable[[], dict[str, Any]],
         replayed: int | None,
         live: LiveStation,
-        clock: StationClock | None = None,
+        display: DisplayService,
+        clock: StationClock,
     ) -> None:
         self._settings = settings
         self._recorder = recorder
@@ -41,16 +43,19 @@ class StatusPage:
         self._transport = transport
         self._replayed = replayed
         self._live = live
-        self._clock = clock or StationClock()
+        self._display = display
+        self._clock = clock
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
         """Listen; gives the page's URL. Raises OSError when the port is taken."""
-        application = web.Application()
+        application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.router.add_get("/", self._get)
-        add_operator_routes(application, self._live)
+        self._display.add_to(application, loopback_door())
         add_record_routes(application, self._recorder, self._clock.now)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, self._settings.status_port)
         await site.start()

@@ -18,6 +18,8 @@ from steelyard.errors import ConfigurationError
 from steelyard.secret_files import read_secret_line
 from steelyard.smartbox.batches import Limits
 from steelyard.smartbox.care import Care
+from steelyard.smartbox.display.changes import Changes
+from steelyard.smartbox.display.service import DisplayService
 from steelyard.smartbox.emission import TicketBuilder
 from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.live import Intakes, LiveStation
@@ -48,12 +50,17 @@ class Ready:
     coap_host: str
     coap_port: int
     status_url: str
+    display_url: str | None = None
 
     @property
     def line(self) -> str:
         """One line for people."""
         where = f"coaps://{self.coap_host}:{self.coap_port}/{WEIGHT_PATH}"
-        return f"SmartBox of {self.station} is ready: {where}, status at {self.status_url}"
+        displays = f"{self.status_url}display/" + f", {self.display_url}" * bool(self.display_url)
+        return (
+            f"SmartBox of {self.station} is ready: {where}, status at {self.status_url}, "
+            f"display at {displays}"
+        )
 
 
 class SmartBox:
@@ -116,7 +123,8 @@ class SmartBox:
             restart = await recorder.run(recorder.storage.outbox.count_start)
             station = self._station(recorder, status, uplink, restart)
             stack.push_async_callback(station.close)
-            live = self._live(recorder, status, uplink, restart)
+            changes = Changes()
+            live = self._live(recorder, status, uplink, restart, changes.tell)
             stack.push_async_callback(live.close)
             await station.resume()
             live.start()
@@ -134,6 +142,8 @@ class SmartBox:
             stack.push_async_callback(care.close)
             server = await self._listen(Intakes(station, live), status, renewing)
             stack.push_async_callback(server.shutdown)
+            display = DisplayService(settings, live, status, changes, self._clock.now)
+            stack.push_async_callback(display.close)
             page = StatusPage(
                 settings,
                 recorder,
@@ -141,11 +151,12 @@ class SmartBox:
                 lambda: transport_counters(server.counters),
                 len(self._replay) if self._replay is not None else None,
                 live,
+                display,
                 self._clock,
             )
             stack.push_async_callback(page.close)
             url = await self._open_page(page)
-            ready = Ready(settings.station, *server.address, url)
+            ready = Ready(settings.station, *server.address, url, await display.start())
             _write_ready(settings.data_directory, ready)
             on_ready(ready)
             await self._ended
@@ -167,7 +178,12 @@ class SmartBox:
         )
 
     def _live(
-        self, recorder: Recorder, status: Status, uplink: Uplink, restart: int
+        self,
+        recorder: Recorder,
+        status: Status,
+        uplink: Uplink,
+        restart: int,
+        on_change: Callable[[], None],
     ) -> LiveStation:
         settings = self._settings
         return LiveStation(
@@ -178,6 +194,7 @@ class SmartBox:
             self._clock.now,
             on_ticket=uplink.wake,
             on_failure=self._fail,
+            on_change=on_change,
             mark=self._clock.mark,
         )
 

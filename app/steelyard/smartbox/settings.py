@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from steelyard.settings import Part, Section
+from steelyard.settings import Part
+from steelyard.smartbox.display.settings import DisplaySettings
 from steelyard.smartbox.weighing.scale import Range, Scale
 from steelyard.ticket import MAX_CELLS, MAX_GRAMS, Serial
 from steelyard.weighings import NAME_PATTERN
@@ -181,7 +182,7 @@ class WeighbridgeSettings(Part):
         return Scale(self.weighing.accuracy_class, ranges)
 
 
-class SmartBoxSettings(Section):
+class SmartBoxSettings(DisplaySettings):
     """The section `smartbox`."""
 
     section: ClassVar[str] = "smartbox"

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 from faultproxy import FaultProxy
-from stations import Engine
 
 from gateway_world import Certificates, ledger_settings, serving
+from stations import Engine
 from steelyard.ledger.connections import open_session
 from steelyard.ledger.protocol import ContractWriter
 from steelyard.ledger.settings import LedgerSettings

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from breaking import Outages, RealOutages, SandboxOutages, mend
-from stations import Engine, real_programs
 
+from stations import Engine, real_programs
 from steelyard.network.service import LocalNetwork
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from breaking import Outages
 from builders import tickets
-from stations import Engine
 
+from stations import Engine
 from steelyard.ledger.quorum import QuorumLedger
 
 pytestmark = [pytest.mark.slow]

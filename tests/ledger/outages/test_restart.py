@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from breaking import Outages
 from builders import ticket, tickets
-from stations import Engine
 
+from stations import Engine
 from steelyard.ledger.errors import NodeUnavailable, PrivacyManagerUnavailable
 from steelyard.ledger.jsonrpc import JsonRpc
 from steelyard.ledger.node import Node

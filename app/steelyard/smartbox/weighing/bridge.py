@@ -7,7 +7,6 @@ times that are given.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import fsum, inf
-from typing import Any
 
 from steelyard.smartbox.models import Sample
 from steelyard.smartbox.weighing.align import Aligner, Frame
@@ -16,13 +15,15 @@ from steelyard.smartbox.weighing.cycle import Cycle, CycleLimits, Indication, St
 from steelyard.smartbox.weighing.degraded import Place, shares
 from steelyard.smartbox.weighing.errors import CannotTare, CannotZero
 from steelyard.smartbox.weighing.filtering import Filter
+from steelyard.smartbox.weighing.reason import MOVES, NO_CELL, Reason
 from steelyard.smartbox.weighing.scale import Scale
 from steelyard.smartbox.weighing.stability import Stability
 from steelyard.smartbox.weighing.tare import Tare
 from steelyard.smartbox.weighing.watch import Watch, WatchLimits
 from steelyard.smartbox.weighing.zero import Zero
 
-WAITS_FOR_ZERO = "the bridge has not had its initial zero yet"
+WAITS_FOR_ZERO = Reason("waits-for-zero", "the bridge has not had its initial zero yet")
+KEEPS_ZERO = Reason("keeps-zero", "a bridge with a lost cell keeps its zero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Bridge:
         self.indication: Indication | None = None
         self.frame: Frame | None = None
         self.vehicle: str | None = None
+        self.load = 0
         self._aligner = Aligner(len(plan.serials), plan.interval)
         self._stability = Stability(plan.stable_window, plan.stable_band)
         self._numbers = {serial: number for number, serial in enumerate(plan.serials)}
@@ -151,6 +153,7 @@ class Bridge:
             # A tare and a vehicle belong to one load.
             self.tare.clear()
             self.vehicle = None
+            self.load += 1
         return None
 
     def _complete(
@@ -230,27 +233,46 @@ class Bridge:
 
     def set_zero(self) -> None:
         """Zero at the operator's wish (4.5.4): stable, and a tare is forgotten. CannotZero."""
-        seen = self._settled(CannotZero)
-        if seen.degraded:
-            raise CannotZero("a bridge with a lost cell keeps its zero")
+        reason = self.zero_refusal()
+        if reason is not None or self.indication is None:
+            raise CannotZero(reason or NO_CELL)
         self.zero.set(fsum(self._smooth))
         self._cell_zero = list(self._smooth)
         self.tare.clear()
-        self._indicate(seen.time, fsum(self._smooth), stable=True)
+        self._indicate(self.indication.time, fsum(self._smooth), stable=True)
+
+    def zero_refusal(self) -> str | None:
+        """Why zero cannot be set now; None when it can."""
+        reason = self._unsettled()
+        if reason is None and self.indication is not None and self.indication.degraded:
+            return KEEPS_ZERO
+        return reason or self.zero.refusal(fsum(self._smooth))
 
     def weigh_tare(self) -> None:
         """Take the load on the bridge as tare (4.6.8). Raises CannotTare."""
-        self.tare.weigh(self._settled(CannotTare).gross)
+        reason = self.tare_refusal()
+        if reason is not None or self.indication is None:
+            raise CannotTare(reason or NO_CELL)
+        self.tare.weigh(self.indication.gross)
 
-    def _settled(self, problem: type[CannotZero | CannotTare]) -> Indication:
+    def tare_refusal(self) -> str | None:
+        """Why what stands on the bridge cannot be a tare now; None when it can."""
+        reason = self._unsettled()
+        if reason is None and self.indication is not None:
+            reason = self.tare.refusal(self.indication.gross)
+        return reason
+
+    def _unsettled(self) -> str | None:
         seen = self.indication
         if seen is None:
-            raise problem("no cell has spoken yet")
+            return NO_CELL
         if seen.fault and seen.fault != self._zero_refused:
-            raise problem(seen.fault)
-        if not seen.stable:
-            raise problem("the load moves")
-        return seen
+            return seen.fault
+        return None if seen.stable else MOVES
+
+    def celsius(self) -> dict[str, float | None]:
+        """The cells' temperatures by their serials."""
+        return dict(zip(self.plan.serials, self._celsius, strict=True))
 
     def _weighed(self, frame: Frame, seen: Indication) -> Weighed:
         plan, tare = self.plan, self.tare.grams
@@ -285,36 +307,3 @@ class Bridge:
         if gross > self.plan.scale.maximum:
             return "overload"
         return "below-min" if gross < self.plan.scale.minimum else "ok"
-
-    def as_json(self) -> dict[str, Any]:
-        """What a display shows of the bridge now; weights in grams."""
-        seen, scale = self.indication, self.plan.scale
-        if seen is None:
-            return {"state": "fault", "reason": "no cell has spoken yet", "step": self.cycle.step}
-        shown = not (seen.fault or seen.overload or seen.underload)
-        gross = scale.rounded(seen.gross)
-        return {
-            "state": seen.state,
-            "step": self.cycle.step,
-            "reason": self.cycle.refusal(seen),
-            "time": seen.time,
-            "gross": gross if shown else None,
-            "tare": self.tare.grams,
-            "tare_kind": self.tare.kind,
-            "net": scale.rounded(seen.gross - self.tare.exact) if shown else None,
-            "stable": seen.stable,
-            "zero": seen.zero,
-            "degraded": seen.degraded,
-            "vehicle": self.vehicle,
-            "faults": dict(self.watch.faults()),
-            "raw": dict(zip(self.plan.serials, self.frame.values, strict=True))
-            if self.frame
-            else {},
-            "celsius": dict(zip(self.plan.serials, self._celsius, strict=True)),
-            "cells": {
-                serial: round(grams)
-                for serial, grams in zip(self.plan.serials, seen.cells, strict=True)
-            }
-            if shown
-            else {},
-        }

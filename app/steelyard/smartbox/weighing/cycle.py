@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from steelyard.smartbox.weighing.errors import NoTicketNow
+from steelyard.smartbox.weighing.reason import MOVES, NO_CELL, Reason
+
+HAS_TICKET = Reason(
+    "has-ticket", "this load has its ticket: the bridge must be empty before the next one"
+)
+EMPTY = Reason("empty", "the bridge is empty")
+OVERLOAD = Reason("overload", "the load is above Max and 9 intervals")
 
 
 class Step(StrEnum):
@@ -124,7 +131,7 @@ class Cycle:
         """The operator wants a ticket of the load that stands there: it comes with the next
         indication, if that is stable too. Raises NoTicketNow with the reason it cannot.
         """
-        reason = "no cell has spoken yet" if seen is None else self.refusal(seen)
+        reason = NO_CELL if seen is None else self.refusal(seen)
         if reason is not None:
             raise NoTicketNow(reason)
         self._asked = True
@@ -134,13 +141,13 @@ class Cycle:
         if seen.fault or self.obstacle:
             return seen.fault or self.obstacle
         if self.step in (Step.TICKET, Step.UNLOADING):
-            return "this load has its ticket: the bridge must be empty before the next one"
+            return HAS_TICKET
         if self.step is Step.EMPTY:
-            return "the bridge is empty"
+            return EMPTY
         if seen.overload:
-            return "the load is above Max and 9 intervals"
+            return OVERLOAD
         if self.step is not Step.STABLE or not seen.stable:
-            return "the load moves"
+            return MOVES
         return None
 
     def _watch_unloading(self, seen: Indication) -> None:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from steelyard.smartbox.weighing.errors import CannotTare
+from steelyard.smartbox.weighing.reason import Reason
 from steelyard.smartbox.weighing.scale import Scale
 
 Kind = Literal["weighed", "preset"]
@@ -26,21 +27,36 @@ class Tare:
 
         The caller sees to it that the equilibrium is stable.
         """
+        reason = self.refusal(gross)
+        if reason is not None:
+            raise CannotTare(reason)
+        self.grams, self.exact, self.kind = self._scale.rounded(gross), gross, "weighed"
+
+    def refusal(self, gross: float) -> Reason | None:
+        """Why what is on the scale cannot be a tare; None when it can."""
         grams = self._scale.rounded(gross)
-        if not 0 < grams <= self._scale.maximum:
-            raise CannotTare(
-                f"a tare must be above 0 and at most {self._scale.maximum / 1000:g} kg; the scale "
-                f"shows {grams / 1000:g} kg"
-            )
-        self.grams, self.exact, self.kind = grams, gross, "weighed"
+        if 0 < grams <= self._scale.maximum:
+            return None
+        return Reason(
+            "tare-range",
+            f"a tare must be above 0 and at most {self._scale.maximum / 1000:g} kg; the scale "
+            f"shows {grams / 1000:g} kg",
+            limit=self._scale.maximum,
+            load=grams,
+        )
 
     def preset(self, grams: int) -> None:
         """Take a known tare (4.7): a multiple of the interval (4.7.1). Raises CannotTare."""
         interval = self._scale.interval_at(grams)
         if not 0 < grams <= self._scale.maximum or grams % interval:
             raise CannotTare(
-                f"a preset tare must be a multiple of {interval / 1000:g} kg, above 0 and at most "
-                f"{self._scale.maximum / 1000:g} kg"
+                Reason(
+                    "preset-tare-range",
+                    f"a preset tare must be a multiple of {interval / 1000:g} kg, above 0 and at "
+                    f"most {self._scale.maximum / 1000:g} kg",
+                    interval=interval,
+                    limit=self._scale.maximum,
+                )
             )
         self.grams, self.exact, self.kind = grams, float(grams), "preset"
 

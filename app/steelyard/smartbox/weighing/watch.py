@@ -11,6 +11,7 @@ from statistics import median
 from typing import Literal
 
 from steelyard.smartbox.models import Sample
+from steelyard.smartbox.weighing.reason import Reason
 
 Fault = Literal["silent", "stuck", "drifting", "repeating", "absurd", "clock"]
 MEANINGS: dict[Fault, str] = {
@@ -85,9 +86,11 @@ class Watch:
             if cell.fault is not None
         }
 
-    def sentence(self) -> str:
+    def sentence(self) -> Reason:
         """Which cells are faulty, and how."""
-        return "; ".join(f"cell {serial} {MEANINGS[why]}" for serial, why in self.faults().items())
+        faults = self.faults()
+        text = "; ".join(f"cell {serial} {MEANINGS[why]}" for serial, why in faults.items())
+        return Reason("faulty-cells", text, cells=faults)
 
     def accept(self, number: int, sample: Sample, now: int) -> bool:
         """Whether a sample may be used; several that may not are a fault."""

@@ -3,7 +3,10 @@
 Loads are grams by the calibration; what a zero device takes off is `offset`.
 """
 
+from math import isfinite
+
 from steelyard.smartbox.weighing.errors import CannotZero
+from steelyard.smartbox.weighing.reason import Reason
 from steelyard.smartbox.weighing.scale import Scale
 
 INITIAL_PART = 0.20  # of Max, the whole range of the initial zero-setting device (4.5.1)
@@ -27,7 +30,7 @@ class Zero:
 
     def set_initial(self, load: float) -> None:
         """Take the load on the scale at the start as zero (T.2.7.2.4). Raises CannotZero."""
-        self._check(load, 0.0, INITIAL_PART, "the initial zero")
+        self._allow(load)
         self._initial = self.offset = load
 
     def set(self, load: float) -> None:
@@ -38,7 +41,7 @@ class Zero:
         if self._initial is None:
             self.set_initial(load)
             return
-        self._check(load, self._initial, ZERO_PART, "zero")
+        self._allow(load)
         self.offset = load
 
     def track(self, load: float, seconds: float) -> None:
@@ -57,10 +60,22 @@ class Zero:
         """Whether the load is zero to a quarter of an interval (4.5.5)."""
         return abs(load - self.offset) <= AT_ZERO_PART * self._scale.finest
 
-    def _check(self, load: float, centre: float, part: float, name: str) -> None:
-        half = part / 2 * self._scale.maximum
-        if not abs(load - centre) <= half:
-            raise CannotZero(
-                f"{name} must be within {half / 1000:g} kg of where it was set before; the scale "
-                f"carries {(load - centre) / 1000:.1f} kg"
-            )
+    def refusal(self, load: float) -> Reason | None:
+        """Why the load cannot be taken as zero; None when it can."""
+        first = self._initial is None
+        name, part = ("the initial zero", INITIAL_PART) if first else ("zero", ZERO_PART)
+        half, away = part / 2 * self._scale.maximum, load - (self._initial or 0.0)
+        if abs(away) <= half:
+            return None
+        return Reason(
+            "initial-zero-range" if first else "zero-range",
+            f"{name} must be within {half / 1000:g} kg of where it was set before; the scale "
+            f"carries {away / 1000:.1f} kg",
+            limit=round(half),
+            load=self._scale.rounded(away) if isfinite(away) else None,
+        )
+
+    def _allow(self, load: float) -> None:
+        reason = self.refusal(load)
+        if reason is not None:
+            raise CannotZero(reason)

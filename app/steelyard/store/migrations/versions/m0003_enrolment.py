@@ -1,6 +1,6 @@
 """Claims for devices, and the certificates that the platform issued them.
 
-Revision ID: 0002_enrolment
+Revision ID: 0003
 """
 
 import sqlalchemy as sa
