@@ -179,7 +179,7 @@ def for_ansible(inventory: Inventory, known_hosts_file: str, root: Path) -> dict
     paths = {
         name: str(root / inventory["vars"][name]) for name in BUNDLES if name in inventory["vars"]
     }
-    groups = {
+    groups: dict[str, Any] = {
         name: {"hosts": {one: {} for one in members}}
         for name, members in inventory.get("groups", {}).items()
     }
