@@ -14,7 +14,7 @@ from steelyard.pki.authority import Authority, Issued
 
 STATION = "station-1"
 CELLS_A_BRIDGE = 4
-_START_SECONDS = 600  # a machine that is busy with other work
+_START_SECONDS = 3600  # a machine that is busy with other work
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Box:
         ready = data / "ready.json"
         ready.unlink(missing_ok=True)
         environment = os.environ | {"STEELYARD_SMARTBOX_COAP_PORT": str(port)}
-        command = [sys.executable, "-m", "steelyard.cli", "smartbox", "run"]
+        command = [Path(sys.executable).with_name("steelyard"), "smartbox", "run"]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 ["taskset", "-c", str(core), *command, "--config", self._config],

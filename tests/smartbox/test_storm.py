@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "coap"))
 
 from coap_harness import Proxy, Raw
 
-from steelyard.coap.client import ClientTimes, CoapClient, create_coap_client
+from steelyard.coap.client import CoapClient, create_coap_client
 from steelyard.coap.counters import TransportCounters
 from steelyard.coap.credentials import Credentials
 from steelyard.coap.senml import CONTENT_FORMAT, Sample, encode
@@ -38,9 +38,10 @@ PROFILE = ((3.0, 0.0), (1.0, 4_000.0), (4.0, 7_500.0), (1.0, 2_000.0), (2.0, 0.0
 
 
 class Quick(TransportTuning):
-    """Retransmissions come soon: the storm is in the datagrams, not in the time."""
+    """Retransmissions come soon, and for long: the storm is in the datagrams, not in the time."""
 
-    ACK_TIMEOUT = 0.1
+    ACK_TIMEOUT = 0.2
+    MAX_RETRANSMIT = 8
 
 
 class Storm(Proxy):
@@ -151,7 +152,7 @@ class Wire:
         credentials = Credentials(
             issued.certificate_path, issued.key_path, self.stage.devices.certificate_path, None
         )
-        client = await create_coap_client(credentials, times=ClientTimes(silence=1.0))
+        client = await create_coap_client(credentials)
         self.clients.append(client)
         return client
 
@@ -260,7 +261,7 @@ async def test_a_truck_in_a_storm_is_one_ticket_of_its_weight(
     }.items():
         assert (count > 0) is (kind in storm)
     assert (sum(proxy.lost for proxy in proxies.values()) > 0) is ("loss" in storm)
-    assert wire.live.bridge("wb-1").watch.ignored == 0, "no sample was taken twice"
+    assert wire.live.bridge("wb-1").watch.faults() == {}
 
 
 async def test_replayed_datagrams_of_a_session_that_is_over_do_nothing(wire: Wire) -> None:
@@ -271,7 +272,7 @@ async def test_replayed_datagrams_of_a_session_that_is_over_do_nothing(wire: Wir
     first = request(proxy.address, 0, [Sample(1.0, wire.now / 1000, unit="kg")])
     assert (await client.request(first).response).code == CHANGED
     await client.shutdown()
-    await until(lambda: wire.counters.peers == 0, "the session's end")
+    await until(lambda: wire.counters.peers == 0)
     taken = wire.status.counters["samples_taken"]
     sent = [data for origin, data in proxy.seen if origin == "client"]
     stranger = await Raw.open(wire.server.address)
@@ -280,7 +281,7 @@ async def test_replayed_datagrams_of_a_session_that_is_over_do_nothing(wire: Wir
     for data in sent * 3:
         own.sendto(data)
         stranger.send(data)
-    await until(lambda: wire.counters.datagrams_in >= before + 6 * len(sent), "all of them")
+    await until(lambda: wire.counters.datagrams_in >= before + 6 * len(sent))
     stranger.close()
     assert wire.counters.handshakes_ok == 1
     assert wire.status.counters["samples_taken"] == taken
@@ -334,23 +335,3 @@ async def test_samples_of_another_time_and_absurd_weights_are_named(
     assert bridge.watch.faults() == {"C12": fault}
     assert bridge.as_json()["gross"] is None
     assert await wire.tickets() == []
-
-
-async def test_a_rogue_cell_of_another_station_gets_nowhere(wire: Wire, tmp_path: Path) -> None:
-    """The same authority, the very serial of a cell of ours, another station: 4.03, and counted."""
-    rogue = wire.stage.devices.issue_loadcell("C11", tmp_path / "rogue", station="station-2")
-    credentials = Credentials(
-        rogue.certificate_path, rogue.key_path, wire.stage.devices.certificate_path, None
-    )
-    client = await create_coap_client(credentials)
-    wire.clients.append(client)
-    for sequence in range(3):
-        sample = Sample(30_000.0, wire.now / 1000, unit="kg")
-        message = request(wire.server.address, sequence, [sample])
-        assert (await client.request(message).response).code == Code.FORBIDDEN
-    assert wire.counters.foreign_stations == 3
-    assert "samples_taken" not in wire.status.counters
-    own = await wire.client("C11")
-    sample = Sample(0.0, wire.now / 1000, unit="kg")
-    good = request(wire.server.address, 0, [sample])
-    assert (await own.request(good).response).code == CHANGED
