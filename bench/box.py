@@ -42,6 +42,7 @@ class Box:
             for serial in self.serials
         }
         box = devices.issue_smartbox("SB-1", ["127.0.0.1"], leaves, station=STATION)
+        self.smartbox = box
         secret = directory / "secret"
         secret.touch(mode=0o600)
         secret.write_text("a secret of the benchmark's\n")
