@@ -128,10 +128,13 @@ async def test_a_code_is_good_for_one_key(api: Api, world: World, admin: str) ->
 async def test_of_many_devices_with_one_code_one_gets_in(
     api: Api, world: World, admin: str
 ) -> None:
-    """Ten devices at once: one certificate, nine refusals."""
+    """Ten devices at once: one certificate, and nobody else has anything."""
     code = await claim(api, admin, world.ids["cell_a"])
     answers = await asyncio.gather(*(enrol(api, code) for _ in range(10)))
-    assert sorted(answer.status for answer in answers) == [200] + [403] * 9
+    statuses = [answer.status for answer in answers]
+    # SQLite has one writer at a time: on a busy machine some are told to come again.
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 403, 503}
     async with api.database.session(read_only=True) as session:
         assert len((await session.scalars(select(DeviceCertificate))).all()) == 1
 
@@ -384,10 +387,11 @@ async def test_a_new_smartbox_takes_the_place_of_the_old_one(
 
 async def test_the_list_is_fetched_once_as_long_as_it_stays(api: Api) -> None:
     """Its ETag says that nothing is new."""
-    first = await api.call("GET", "/v1/enrolment/revocations")
-    known = {"If-None-Match": first.etag}
-    again = await api.call("GET", "/v1/enrolment/revocations", headers=known)
-    assert again.status == 304
+    url = f"{api.url}/v1/enrolment/revocations"
+    async with api.session.get(url) as first:
+        etag = first.headers["ETag"]
+    async with api.session.get(url, headers={"If-None-Match": etag}) as again:
+        assert (again.status, await again.read()) == (304, b"")
 
 
 async def test_a_deleted_station_has_no_good_certificates(
