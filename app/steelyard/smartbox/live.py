@@ -46,7 +46,7 @@ class LiveStation:
     is to be shown, and at least every TICK_SECONDS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it tells of what happens: each is another's business
         self,
         recorder: Recorder,
         bridges: Iterable[tuple[WeighbridgeSettings, Calibration | None]],
