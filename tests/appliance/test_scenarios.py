@@ -10,14 +10,12 @@ import pytest
 from infra.machines.programs import why_not_here
 
 ROOT = Path(__file__).resolve().parents[2]
-# Some minutes; the rest is for `make test-appliance`.
-# `quorum` verifies everything but running engines when there are none.
-FAST = ["service", "quorum"]
+FAST = ["service"]  # two minutes; the rest is for `make test-appliance`
 ENGINES = ("STEELYARD_GETH", "STEELYARD_TESSERA")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(why_not_here() is not None, reason=f"no machines: {why_not_here()}")
 @pytest.mark.parametrize("scenario", FAST)
 def test_a_role_sets_a_machine_up(scenario):
