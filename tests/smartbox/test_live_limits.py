@@ -11,6 +11,7 @@ from steelyard.smartbox.live import LiveStation
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.room import ALARM
 from steelyard.smartbox.status import Status
+from steelyard.smartbox.weighing.shown import show
 
 LOAD = [5_000.0, 6_000.0, 7_000.0, 8_000.0]
 EMPTY = [0.0] * 4
@@ -55,7 +56,7 @@ class Scene:
 
     @property
     def shown(self) -> dict[str, Any]:
-        return self.live.bridge("wb-1").as_json()
+        return show(self.live.bridge("wb-1"))
 
 
 class Full:
