@@ -153,10 +153,10 @@ async def test_a_full_disk_keeps_no_answer_and_loses_none(by_hand: Any) -> None:
     real = one.outbox.settle
     full = [True]
 
-    def settle(*answers: Any) -> None:
+    def settle(*answers: Any) -> int:
         if full[0]:
             raise StorageFull("the outbox: database or disk is full")
-        real(*answers)
+        return real(*answers)
 
     one.outbox.settle = settle  # type: ignore[method-assign]
     await one.weigh(2)
@@ -176,10 +176,10 @@ async def test_a_refusal_on_a_full_disk_is_not_lost(by_hand: Any) -> None:
     real = one.outbox.settle
     full = [True]
 
-    def settle(*answers: Any) -> None:
+    def settle(*answers: Any) -> int:
         if full[0]:
             raise StorageFull("full")
-        real(*answers)
+        return real(*answers)
 
     one.outbox.settle = settle  # type: ignore[method-assign]
     await one.weigh(1)

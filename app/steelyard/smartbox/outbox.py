@@ -181,8 +181,11 @@ class Outbox(SetAside, Refusals, UntimedTickets):
 
     def settle(
         self, receipts: Iterable[Receipt], refusals: Iterable[tuple[str, dict[str, Any]]]
-    ) -> None:
-        """Store the platform's answers. A receipt, once stored, is never replaced."""
+    ) -> int:
+        """Store the platform's answers. A receipt, once stored, is never replaced.
+
+        How many refused tickets wait for a person now.
+        """
         with self._transaction() as connection:
             connection.executemany(
                 "UPDATE tickets SET state = 'registered', transaction_hash = ?, block_number = ? "
@@ -194,6 +197,7 @@ class Outbox(SetAside, Refusals, UntimedTickets):
                 "WHERE id = ? AND state IN ('queued', 'sending')",
                 [(json.dumps(problem), ticket_id) for ticket_id, problem in refusals],
             )
+        return self.open_refusals()
 
     def counts(self) -> dict[str, int]:
         """How many tickets are in each state, and how many weighings are set aside.

@@ -142,10 +142,11 @@ class Uplink:
         storage = self._recorder.storage
         head = await self._recorder.run(storage.begin_sending, batch.ids)
         answers = await self._registrar.register(batch.tickets, head)
-        await self._recorder.run(storage.outbox.settle, answers.receipts, answers.refusals)
+        settle = storage.outbox.settle
+        refused = await self._recorder.run(settle, answers.receipts, answers.refusals)
         self._status.count("receipts", len(answers.receipts))
         if answers.refusals:
-            await self._note_refused(len(answers.refusals))
+            self._note_refused(len(answers.refusals), refused)
         return answers
 
     async def _narrow(self, batch: Batch, problem: BatchRefused) -> None:
@@ -154,9 +155,10 @@ class Uplink:
             self._batches.halve(batch)
             return
         outbox = self._recorder.storage.outbox
-        await self._recorder.run(outbox.settle, (), [(batch.tickets[0].id, problem.problem)])
+        refusal = (batch.tickets[0].id, problem.problem)
+        refused = await self._recorder.run(outbox.settle, (), [refusal])
         self._batches.settle(batch)
-        await self._note_refused(1)
+        self._note_refused(1, refused)
 
     async def _wait_out(self, batch: Batch, began: int, problem: PlatformProblem) -> None:
         """Let the failed batch go again, after the pause that the failure brings for all."""
@@ -167,14 +169,17 @@ class Uplink:
         pushed_back = not isinstance(problem, PlatformUnreached)
         await self._pace.failed(began, problem.retry_after or 0.0, pushed_back=pushed_back)
 
-    async def _note_refused(self, count: int) -> None:
+    def _note_refused(self, count: int, refused: int) -> None:
+        """So many tickets were refused now, and so many wait for a person."""
         self._status.count("refusals", count)
         log.error("tickets refused", count=count)
-        await self._show_refused()
+        self._show(refused)
 
     async def _show_refused(self) -> None:
         """The alarm is up as long as a refused ticket waits for a person, over restarts too."""
-        count = await self._recorder.run(self._recorder.storage.outbox.open_refusals)
+        self._show(await self._recorder.run(self._recorder.storage.outbox.open_refusals))
+
+    def _show(self, count: int) -> None:
         if count:
             self._status.raise_alarm(
                 REFUSED_ALARM,
