@@ -14,6 +14,7 @@ from steelyard.ledger.errors import LedgerBusy, NodeUnavailable
 from steelyard.ledger.gathering import Gatherer
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
 from steelyard.ledger.settings import LedgerSettings
+from steelyard.ticket import AlibiHead
 
 NODE = NodeRef("node", "http://node", "http://tessera", "key")
 
@@ -286,3 +287,19 @@ async def test_nothing_asked_leaves_nothing_behind(ledger):
     gathered, writer = gatherer(ledger), await station(ledger)
     assert await gathered.register(writer, []) == []
     assert not gathered._queues
+
+
+async def test_a_transaction_carries_the_latest_alibi_head(ledger):
+    """Of the requests that share it; one that brings none changes nothing."""
+    gathered, writer = gatherer(ledger), await station(ledger)
+    early, late = (AlibiHead(sequence=n, hash=f"{n:064x}") for n in (3, 7))
+    first = asyncio.create_task(gathered.register(writer, [ticket(1)], early))
+    await until(lambda: ledger.batches)
+    others = [
+        asyncio.create_task(gathered.register(writer, [ticket(number)], head))
+        for number, head in ((2, late), (3, early), (4, None))
+    ]
+    await until(lambda: len(ledger.batches) == 2)
+    ledger.let_go()
+    await asyncio.gather(first, *others)
+    assert ledger.alibi_heads == [early, late]

@@ -11,7 +11,8 @@ from steelyard.ledger import contract
 from steelyard.ledger.artefact import station_tickets
 from steelyard.ledger.examination import examine
 from steelyard.ledger.export_cli import describe as describe_export
-from steelyard.ledger.sealing import MARK, decode_sealed, encode_sealed, latest, seal
+from steelyard.ledger.gathering import latest
+from steelyard.ledger.sealing import MARK, decode_sealed, encode_sealed, seal
 from steelyard.ticket import MAX_ALIBI_RECORDS, AlibiHead, CellWeight
 
 HEAD = AlibiHead(sequence=4711, hash="5e" * 32)

@@ -14,7 +14,6 @@ from time import monotonic
 
 from steelyard.ledger.errors import LedgerBusy, NodeUnavailable
 from steelyard.ledger.protocol import ContractWriter, Ledger, Registration
-from steelyard.ledger.sealing import latest
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.ticket import AlibiHead, Ticket
 
@@ -181,6 +180,12 @@ class Gatherer:
             if not queue.waiting and not queue.under_way:
                 # The queue holds the station's key, which must not outlast its use.
                 self._queues.pop(queue.writer, None)
+
+
+def latest(heads: Sequence[AlibiHead | None]) -> AlibiHead | None:
+    """Of some heads of one station, the one that stands for most."""
+    known = [head for head in heads if head is not None]
+    return max(known, key=lambda head: (head.sequence, head.hash), default=None)
 
 
 def _outcome(item: _Item) -> Registration:

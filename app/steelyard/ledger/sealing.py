@@ -48,12 +48,6 @@ def seal(head: AlibiHead) -> bytes:
     return MARK + head.sequence.to_bytes(_WORD, "big") + bytes.fromhex(head.hash)
 
 
-def latest(heads: Sequence[AlibiHead | None]) -> AlibiHead | None:
-    """Of some heads of one station, the one that stands for most."""
-    known = [head for head in heads if head is not None]
-    return max(known, key=lambda head: (head.sequence, head.hash), default=None)
-
-
 def _split(payload: bytes) -> tuple[bytes, AlibiHead | None]:
     words = payload[-_SEAL:]
     if len(payload) < _SEAL or not words.startswith(MARK):
