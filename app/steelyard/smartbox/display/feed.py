@@ -126,7 +126,8 @@ class Feed:
         try:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
             await response.prepare(request)
-            self.changes.tell()
+            # What is kept may be of before another display's last look.
+            self._publish("scales", self.describe())
             await self._send(request, response, encode("station", station))
         except ConnectionError:
             pass  # the display went
