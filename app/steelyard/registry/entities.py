@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.errors import FieldError, InvalidRequest, Problem
 from steelyard.identity.principal import Principal
-from steelyard.registry.errors import no_such
+from steelyard.registry.errors import TooMany, no_such
 from steelyard.registry.fields import EntityId
 from steelyard.store.audit import Subject, record
 from steelyard.store.database import Database
@@ -302,6 +302,19 @@ class Entities(Generic[RowT]):
     def created_view(self) -> type[BaseModel]:
         """What a POST answers with."""
         return self.view
+
+
+async def check_room(
+    session: AsyncSession, table: type[Route | Webhook], customer_id: str, most: int
+) -> None:
+    """Raise TooMany where a customer has as many rows of a table as one may have."""
+    # Two who register at once must not both find the last place.
+    await session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
+    statement = select(func.count()).where(
+        table.customer_id == customer_id, table.deleted_at.is_(None)
+    )
+    if (await session.scalar(statement) or 0) >= most:
+        raise TooMany(f"A customer may have {most} {table.__tablename__}.")
 
 
 def own_customer(caller: Principal, column: Any) -> ColumnElement[bool]:

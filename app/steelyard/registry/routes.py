@@ -3,12 +3,12 @@
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.errors import InvalidRequest
 from steelyard.identity.principal import Principal
-from steelyard.registry.entities import Entities, caller_of, own_customer, unknown
+from steelyard.registry.entities import Entities, caller_of, check_room, own_customer, unknown
 from steelyard.registry.errors import TooMany
 from steelyard.registry.fields import EntityId, IdName, Sent, Shown, Switch, kept
 from steelyard.route_plan import (
@@ -22,7 +22,7 @@ from steelyard.route_plan import (
 )
 from steelyard.store.database import Database
 from steelyard.store.identifiers import new_id
-from steelyard.store.models import Customer, Role, Route, Station, Status, delete_softly, name_key
+from steelyard.store.models import Role, Route, Station, Status, delete_softly, name_key
 from steelyard.store.route_seal import open_plan, seal_plan
 from steelyard.store.vault import Vault
 from steelyard.ticket import Timestamp
@@ -128,7 +128,7 @@ class Routes(Entities[Route]):
     async def build(self, session: AsyncSession, call: Call[RouteDraft, Any]) -> Route:
         """A route over the caller's customer's stations."""
         draft, customer_id = call.body, caller_of(call).customer_id or ""
-        await _check_room(session, customer_id)
+        await check_room(session, Route, customer_id, MAX_ROUTES)
         plan = RoutePlan.model_construct(**{name: getattr(draft, name) for name in _PLAN})
         await _check_stations(session, customer_id, plan)
         row = Route(id=new_id(), customer_id=customer_id, name=draft.name, status=Status.ACTIVE)
@@ -162,17 +162,6 @@ class Routes(Entities[Route]):
 
 
 _PLAN = set(RoutePlan.model_fields)
-
-
-async def _check_room(session: AsyncSession, customer_id: str) -> None:
-    """Raise TooMany where the customer has all the routes that it may have."""
-    # Two who register at once must not both find the last place.
-    await session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
-    statement = select(func.count()).where(
-        Route.customer_id == customer_id, Route.deleted_at.is_(None)
-    )
-    if (await session.scalar(statement) or 0) >= MAX_ROUTES:
-        raise TooMany(f"A customer may have {MAX_ROUTES} routes.")
 
 
 async def _check_stations(session: AsyncSession, customer_id: str, plan: RoutePlan) -> None:

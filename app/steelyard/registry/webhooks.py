@@ -6,17 +6,17 @@ from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.identity.principal import Principal
-from steelyard.registry.entities import Entities, caller_of, own_customer, set_fields
+from steelyard.registry.entities import Entities, caller_of, check_room, own_customer, set_fields
 from steelyard.registry.errors import TooMany
 from steelyard.registry.fields import EntityId, Sent, Shown, Switch, kept
 from steelyard.registry.routes import CUSTOMER_ADMINISTRATORS
 from steelyard.store.database import Database
 from steelyard.store.identifiers import new_id
-from steelyard.store.models import Customer, Delivery, Status, Webhook, delete_softly
+from steelyard.store.models import Delivery, Status, Webhook, delete_softly
 from steelyard.store.route_seal import Target, open_target, seal_target
 from steelyard.store.vault import Vault
 from steelyard.ticket import Timestamp
@@ -135,7 +135,7 @@ class Webhooks(Entities[Webhook]):
         secret = secrets.token_bytes(SECRET_BYTES)
         async with self._database.session() as session:
             customer_id = caller_of(call).customer_id or ""
-            await _check_room(session, customer_id)
+            await check_room(session, Webhook, customer_id, MAX_WEBHOOKS)
             row = Webhook(
                 id=new_id(),
                 customer_id=customer_id,
@@ -204,13 +204,3 @@ class Webhooks(Entities[Webhook]):
 def shown_secret(secret: bytes) -> str:
     """A secret in the form that libraries for Standard Webhooks take."""
     return "whsec_" + base64.b64encode(secret).decode()
-
-
-async def _check_room(session: AsyncSession, customer_id: str) -> None:
-    # Two who register at once must not both find the last place.
-    await session.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
-    statement = select(func.count()).where(
-        Webhook.customer_id == customer_id, Webhook.deleted_at.is_(None)
-    )
-    if (await session.scalar(statement) or 0) >= MAX_WEBHOOKS:
-        raise TooMany(f"A customer may have {MAX_WEBHOOKS} webhooks.")

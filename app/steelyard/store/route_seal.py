@@ -12,6 +12,7 @@ from typing import Any
 from steelyard.route_plan import RoutePlan
 from steelyard.store.errors import RowTampered
 from steelyard.store.routes import Delivery, Route, RouteCheck, Webhook
+from steelyard.store.row_seal import canonical
 from steelyard.store.vault import Place, Vault
 
 
@@ -25,49 +26,34 @@ class Target:
 
 def seal_plan(vault: Vault, row: Route, plan: RoutePlan) -> None:
     """Seal a plan with the row's facts as they are now. The row needs its id already."""
-    content = {**_facts(row), "plan": plan.model_dump(mode="json")}
-    row.plan = vault.seal(_plan_place(row), _canonical(content))
+    row.plan = _seal(vault, row, "plan", {"plan": plan.model_dump(mode="json")})
 
 
 def open_plan(vault: Vault, row: Route) -> RoutePlan:
     """The plan. Raises VaultTampered, also when the row's facts are not those that were sealed."""
-    content = json.loads(vault.open(_plan_place(row), row.plan))
-    plan = content.pop("plan")
-    if content != _facts(row):
-        raise RowTampered("routes", row.id, "plan")
-    return RoutePlan.model_validate_json(json.dumps(plan))
+    return RoutePlan.model_validate_json(json.dumps(_open(vault, row, "plan", row.plan)["plan"]))
 
 
 def seal_target(vault: Vault, row: Webhook, target: Target) -> None:
     """Seal a webhook's URL and secret. The row needs its id already."""
-    content = {
-        "customer_id": row.customer_id,
-        "url": target.url,
-        "secret": target.secret.hex(),
-    }
-    row.target = vault.seal(Place("webhooks", row.id, "target"), _canonical(content))
+    content = {"url": target.url, "secret": target.secret.hex()}
+    row.target = _seal(vault, row, "target", content)
 
 
 def open_target(vault: Vault, row: Webhook) -> Target:
     """A webhook's URL and secret. Raises VaultTampered."""
-    content = json.loads(vault.open(Place("webhooks", row.id, "target"), row.target or b""))
-    if content["customer_id"] != row.customer_id:
-        raise RowTampered("webhooks", row.id, "target")
+    content = _open(vault, row, "target", row.target or b"")
     return Target(content["url"], bytes.fromhex(content["secret"]))
 
 
 def seal_tickets(vault: Vault, row: RouteCheck, ids: Sequence[str]) -> None:
     """Seal the ids of the tickets to check. The row needs its id already."""
-    content = {"customer_id": row.customer_id, "ids": list(ids)}
-    row.tickets = vault.seal(Place("route_checks", row.id, "tickets"), _canonical(content))
+    row.tickets = _seal(vault, row, "tickets", {"ids": list(ids)})
 
 
 def open_tickets(vault: Vault, row: RouteCheck) -> list[str]:
     """The ids of the tickets to check. Raises VaultTampered."""
-    content = json.loads(vault.open(Place("route_checks", row.id, "tickets"), row.tickets))
-    if content["customer_id"] != row.customer_id:
-        raise RowTampered("route_checks", row.id, "tickets")
-    ids: list[str] = content["ids"]
+    ids: list[str] = _open(vault, row, "tickets", row.tickets)["ids"]
     return ids
 
 
@@ -85,13 +71,27 @@ def open_body(vault: Vault, row: Delivery) -> bytes:
     return clear.removeprefix(row.webhook_id.encode())
 
 
-def _facts(row: Route) -> dict[str, Any]:
-    return {"customer_id": row.customer_id, "name": row.name, "status": str(row.status)}
+def _seal(
+    vault: Vault, row: Route | Webhook | RouteCheck, column: str, content: dict[str, Any]
+) -> bytes:
+    place = Place(row.__tablename__, row.id, column)
+    return vault.seal(place, canonical({**_facts(row), **content}))
 
 
-def _plan_place(row: Route) -> Place:
-    return Place("routes", row.id, "plan")
+def _open(
+    vault: Vault, row: Route | Webhook | RouteCheck, column: str, sealed: bytes
+) -> dict[str, Any]:
+    """What was sealed. Raises VaultTampered, also when the row's facts are others by now."""
+    place = Place(row.__tablename__, row.id, column)
+    content: dict[str, Any] = json.loads(vault.open(place, sealed))
+    for name, value in _facts(row).items():
+        if content.pop(name, None) != value:
+            raise RowTampered(row.__tablename__, row.id, column)
+    return content
 
 
-def _canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+def _facts(row: Route | Webhook | RouteCheck) -> dict[str, Any]:
+    facts = {"customer_id": row.customer_id}
+    if isinstance(row, Route):
+        facts |= {"name": row.name, "status": str(row.status)}
+    return facts

@@ -47,13 +47,13 @@ def check_facts(
 def facts(table: str, columns: Mapping[Any, Any]) -> bytes:
     """What is sealed: canonical JSON of the bound columns, bytes in hexadecimal."""
     bound = {name: columns[name] for name in BOUND[table]}
-    return _canonical({k: v.hex() if isinstance(v, bytes) else v for k, v in bound.items()})
+    return canonical({k: v.hex() if isinstance(v, bytes) else v for k, v in bound.items()})
 
 
 def seal_roster(vault: Vault, customer_id: str, stations: Iterable[str]) -> bytes:
     """The sealed ids of the stations that a customer has or had."""
     place = Place("customers", customer_id, "roster")
-    return vault.seal(place, _canonical(sorted(stations)))
+    return vault.seal(place, canonical(sorted(stations)))
 
 
 def open_roster(vault: Vault, customer: Customer) -> frozenset[str]:
@@ -106,5 +106,6 @@ def _place(row: Node | Station) -> Place:
     return Place(row.__tablename__, row.id, SEAL)
 
 
-def _canonical(value: object) -> bytes:
+def canonical(value: object) -> bytes:
+    """JSON in the one form in which values are sealed."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
