@@ -18,7 +18,7 @@ from steelyard.pki import building
 from steelyard.pki.errors import AuthorityUnusable, KeyUnusable, RequestRefused
 from steelyard.pki.profiles import Profile
 from steelyard.pki.requests import read_key
-from steelyard.pki.signing import proven_key, read_request
+from steelyard.pki.signing import asked_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +69,17 @@ class DeviceIssuer:
         return crl.public_bytes(Encoding.PEM).decode()
 
 
-def read_device_request(pem: bytes, serial: str) -> ec.EllipticCurvePublicKey:
-    """The key of a device's request, which may say its serial and nothing else.
+def check_device_request(request: x509.CertificateSigningRequest, serial: str) -> None:
+    """Raise RequestRefused unless a device's request says its serial and nothing else, or nothing.
 
-    A fresh device need not know its serial; one that says another is a mix-up. Raises
-    RequestRefused.
+    A fresh device need not know its serial; one that says another is a mix-up.
     """
-    request = read_request(pem)
-    key = proven_key(request)
-    try:
-        subject, extensions = request.subject, list(request.extensions)
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        raise RequestRefused("the request's names cannot be read") from None
+    subject, extensions = asked_names(request)
     said = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if extensions or len(said) != len(list(subject)) or len(said) > 1:
         raise RequestRefused("a device's request must name its serial, or nothing")
     if said and said[0].value != serial:
         raise RequestRefused(f"the request is for {said[0].value!s}, and not for {serial}")
-    return key
 
 
 def key_bytes(key: ec.EllipticCurvePublicKey) -> bytes:

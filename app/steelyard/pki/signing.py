@@ -46,12 +46,19 @@ def proven_key(request: x509.CertificateSigningRequest) -> ec.EllipticCurvePubli
     return key
 
 
-def compare_names(request: x509.CertificateSigningRequest, profile: Profile) -> None:
-    """Raise RequestRefused, with both sides, where a request asks for other names."""
+def asked_names(
+    request: x509.CertificateSigningRequest,
+) -> tuple[x509.Name, list[x509.Extension[x509.ExtensionType]]]:
+    """The request's subject and extensions. Raises RequestRefused where they cannot be read."""
     try:
-        subject, extensions = request.subject, list(request.extensions)
+        return request.subject, list(request.extensions)
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise RequestRefused("the request's names cannot be read") from None
+
+
+def compare_names(request: x509.CertificateSigningRequest, profile: Profile) -> None:
+    """Raise RequestRefused, with both sides, where a request asks for other names."""
+    subject, extensions = asked_names(request)
     if subject != profile.subject:
         raise RequestRefused(
             f"the request is for {_shown(subject)}, and not for {_shown(profile.subject)}"

@@ -46,9 +46,7 @@ class Claims:
 
         The device's row must be locked by the session.
         """
-        await session.execute(
-            delete(Claim).where(Claim.device_id == device.id, Claim.used_at.is_(None))
-        )
+        await void_claims(session, device)
         code, row_id = ClaimCode.new(), new_id()
         expires_at = self._clock() + self._settings.code_seconds * 1000
         sealed = self._vault.seal(_place(row_id), code.key())
@@ -109,6 +107,13 @@ class Claims:
         if claim.used_at is not None and claim.used_key != digest:
             return "used"
         return None
+
+
+async def void_claims(session: AsyncSession, device: Device) -> None:
+    """Let a device's codes that were not used yet be good for nothing."""
+    await session.execute(
+        delete(Claim).where(Claim.device_id == device.id, Claim.used_at.is_(None))
+    )
 
 
 def _place(row_id: str) -> Place:

@@ -1,10 +1,11 @@
 """Shutting a device out: its certificates, its claims, and what its SmartBox logs in with."""
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.identity.clients import new_client_secret
 from steelyard.identity.sessions import end_sessions
+from steelyard.registry.claims import void_claims
 from steelyard.registry.device_certificates import revoke_certificates
 from steelyard.store.models import Claim, Device, DeviceKind, Station, StationStatus
 from steelyard.store.row_seal import check_row, seal_row
@@ -21,9 +22,7 @@ async def cut_off(
     locked by the session. Raises VaultTampered.
     """
     revoked = await revoke_certificates(session, because, device.id)
-    await session.execute(
-        delete(Claim).where(Claim.device_id == device.id, Claim.used_at.is_(None))
-    )
+    await void_claims(session, device)
     if device.kind is DeviceKind.SMARTBOX:
         station = await session.scalar(
             select(Station).where(Station.id == device.station_id).with_for_update()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +17,7 @@ from steelyard.identity.lockout import AddressLimiter
 from steelyard.identity.principal import Principal
 from steelyard.pki.claims import seal
 from steelyard.pki.errors import RequestRefused
-from steelyard.pki.issuing import read_device_request
+from steelyard.pki.issuing import check_device_request
 from steelyard.pki.signing import proven_key, read_request
 from steelyard.registry.claims import Claims, Proved, Refused
 from steelyard.registry.configuration import configuration_of
@@ -47,18 +48,17 @@ _FRESH_PART = 10
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request, read: its key's digest, and itself in DER."""
+    """A request, read: itself, its key, which the sender has, and that key's digest."""
 
-    pem: bytes
-    der: bytes
+    request: x509.CertificateSigningRequest
+    key: ec.EllipticCurvePublicKey
     digest: bytes
 
     @classmethod
     def read(cls, text: str) -> "_Asked":
-        pem = text.encode()
-        request = read_request(pem)
-        digest = key_digest(proven_key(request))
-        return cls(pem, request.public_bytes(Encoding.DER), digest)
+        request = read_request(text.encode())
+        key = proven_key(request)
+        return cls(request, key, key_digest(key))
 
 
 class EnrolmentService:
@@ -90,7 +90,8 @@ class EnrolmentService:
         asked = _Asked.read(request)
         self._limiter.take(origin.address)
         async with self._database.session() as session:
-            found = await self.claims.prove(session, locator, asked.der, proof, asked.digest)
+            der = asked.request.public_bytes(Encoding.DER)
+            found = await self.claims.prove(session, locator, der, proof, asked.digest)
             if isinstance(found, Proved):
                 self._limiter.give_back(origin.address)
                 return await self._certify(session, found, asked, origin)
@@ -131,7 +132,7 @@ class EnrolmentService:
         self, session: AsyncSession, found: Proved, asked: _Asked, origin: Origin
     ) -> Enrolled:
         device, claim = found.device, found.claim
-        key = read_device_request(asked.pem, device.serial)
+        check_device_request(asked.request, device.serial)
         repeated = claim.used_at is not None
         known = await certificates_of_key(session, asked.digest)
         if any(one.revoked_at is not None or one.device_id != device.id for one in known):
@@ -143,7 +144,7 @@ class EnrolmentService:
         if repeated and known:
             certificate = x509.load_der_x509_certificate(known[0].certificate)
         else:
-            certificate = await self._certificates.issue(session, device, key)
+            certificate = await self._certificates.issue(session, device, asked.key)
         configuration = await self._configure(session, found)
         claim.used_at, claim.used_key = self._clock(), asked.digest
         certified = await self._answer(session, device, certificate)
@@ -177,12 +178,12 @@ class EnrolmentService:
         caller: Principal,
         origin: Origin,
     ) -> Certified:
-        key = read_device_request(asked.pem, device.serial)
+        check_device_request(asked.request, device.serial)
         life = newest.not_after - newest.not_before
         if self._clock() - newest.issued_at < life // _FRESH_PART:
             certificate = x509.load_der_x509_certificate(newest.certificate)
             return await self._answer(session, device, certificate)
-        certificate = await self._certificates.issue(session, device, key)
+        certificate = await self._certificates.issue(session, device, asked.key)
         certified = await self._answer(session, device, certificate)
         await record(
             session,
