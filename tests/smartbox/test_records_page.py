@@ -13,6 +13,8 @@ from storage_kit import open_storage, receipt, record
 
 from steelyard.errors import ConfigurationError
 from steelyard.smartbox.alibi_cli import alibi
+from steelyard.smartbox.display.guard import guard
+from steelyard.smartbox.display.service import loopback_door
 from steelyard.smartbox.errors import AlibiDamaged
 from steelyard.smartbox.keeping import SEGMENT_MS
 from steelyard.smartbox.recorder import ALIBI_FILE, Recorder
@@ -34,6 +36,7 @@ async def page(tmp_path: Path) -> AsyncIterator[Any]:
 
     given = await recorder.run(fill)
     application = web.Application()
+    guard(application, loopback_door())
     add_record_routes(application, recorder, lambda: 42)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from steelyard.pki.errors import KeyUnusable
 from steelyard.pki.holding import Holding
 from steelyard.secret_files import read_secret_line
 from steelyard.smartbox.errors import PlatformProblem, StationRefused
+from steelyard.smartbox.http_date import read_http_date
 from steelyard.smartbox.local_page import read_page
 from steelyard.smartbox.platform import Platform, make_timeout, make_tls_context
 from steelyard.smartbox.settings import SmartBoxSettings
@@ -220,14 +220,11 @@ async def _reach(session: aiohttp.ClientSession, url: str) -> Reached:
         return Reached(problem="no answer in time")
     except (aiohttp.ClientError, OSError) as error:
         return Reached(problem=f"{type(error).__name__}: {error}")
-    try:
-        moment = parsedate_to_datetime(told or "")
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        # The header has whole seconds: half of one is right on average.
-        return Reached(skew=moment.timestamp() + 0.5 - ours)
-    except (ValueError, TypeError, OverflowError, IndexError):
+    moment = read_http_date(told)
+    if moment is None:
         return Reached()
+    # The header has whole seconds: half of one is right on average.
+    return Reached(skew=moment.timestamp() + 0.5 - ours)
 
 
 def _reached(name: str, url: str, reached: Reached) -> Finding:

@@ -10,7 +10,8 @@ import aiohttp
 from steelyard.json_text import read_json
 from steelyard.pki.fresh import Papers
 from steelyard.smartbox.answers import read_problem
-from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem, PlatformUnreached
+from steelyard.smartbox.asking import failures_told
+from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _REFUSALS = frozenset({400, 403, 404, 409, 413, 422})
@@ -70,7 +71,7 @@ class Management:
     async def _ask(
         self, method: str, url: str, body: Mapping[str, str] | None, headers: dict[str, str]
     ) -> tuple[int, bytes, Mapping[str, str]]:
-        try:
+        with failures_told(url):
             async with self._session.request(
                 method, url, json=body, headers=headers, allow_redirects=False
             ) as response:
@@ -78,12 +79,6 @@ class Management:
                 while answer and not response.content.at_eof() and len(answer) < MAX_ANSWER_BYTES:
                     answer += await response.content.read(MAX_ANSWER_BYTES)
                 return response.status, answer, response.headers
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise PlatformUnreached(f"{url}: {type(error).__name__}: {error}") from None
-        except TimeoutError:
-            raise PlatformProblem(f"{url}: no answer in time") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise PlatformProblem(f"{url}: {type(error).__name__}: {error}") from None
 
 
 def _require_ok(status: int, answer: bytes) -> None:

@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -18,12 +17,14 @@ from steelyard.errors import ConfigurationError
 from steelyard.json_text import read_json
 from steelyard.smartbox.access_token import AccessToken
 from steelyard.smartbox.answers import TRANSIENT, Answers, read_answers, read_problem
+from steelyard.smartbox.asking import failures_told
 from steelyard.smartbox.errors import (
     BatchRefused,
     PlatformProblem,
     PlatformUnreached,
     StationRefused,
 )
+from steelyard.smartbox.http_date import read_http_date
 from steelyard.smartbox.outbox import Waiting
 from steelyard.smartbox.station_clock import StationClock
 from steelyard.ticket import AlibiHead
@@ -161,23 +162,18 @@ class Platform:
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
         own = self._station_clock
         asked = own.uptime() if own else 0
-        try:
-            async with self._session.post(
-                url, headers=headers, data=body, allow_redirects=False
-            ) as response:
-                if own is not None:
-                    own.learn(response.headers.get("Date"), asked)
-                answer = await _read_limited(response)
-                return response.status, response.headers, answer
-        except aiohttp.ClientConnectorCertificateError as error:
-            reason = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
-            raise PlatformUnreached(f"{url}: {BAD_CERTIFICATE}: {reason}") from None
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise PlatformUnreached(f"{url}: {type(error).__name__}: {error}") from None
-        except TimeoutError:
-            raise PlatformProblem(f"{url}: no answer in time") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise PlatformProblem(f"{url}: {type(error).__name__}: {error}") from None
+        with failures_told(url):
+            try:
+                async with self._session.post(
+                    url, headers=headers, data=body, allow_redirects=False
+                ) as response:
+                    if own is not None:
+                        own.learn(response.headers.get("Date"), asked)
+                    answer = await _read_limited(response)
+                    return response.status, response.headers, answer
+            except aiohttp.ClientConnectorCertificateError as error:
+                told = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
+                raise PlatformUnreached(f"{url}: {BAD_CERTIFICATE}: {told}") from None
 
 
 def _batch_body(tickets: Sequence[Waiting], head: AlibiHead | None) -> bytes:
@@ -239,11 +235,8 @@ def _retry_after(headers: Any, status: int) -> float | None:
     if (digits := _DELAY.fullmatch(value)) is not None:
         # More digits than these are thirty years and more; int() and float() have their limits.
         return min(float(digits[1][:MAX_DELAY_DIGITS]), MAX_RETRY_AFTER_SECONDS)
-    try:
-        moment = parsedate_to_datetime(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.now(UTC)).total_seconds()
-    except (ValueError, OverflowError, TypeError, IndexError):
-        return None  # parsers of mail dates fail in many ways
+    moment = read_http_date(value)
+    if moment is None:
+        return None
+    seconds = (moment - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

@@ -6,13 +6,13 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
 from aiohttp import web
 
-from steelyard.errors import InvalidRequest, Problem
+from steelyard.errors import InvalidRequest
 from steelyard.smartbox.alibi import read_from
 from steelyard.smartbox.alibi_format import Record
 from steelyard.smartbox.errors import NotRefused
@@ -20,16 +20,18 @@ from steelyard.smartbox.operator_page import read_body
 from steelyard.smartbox.recorder import Recorder
 
 MOST_RECORDS = 500
-_Handler = Callable[[web.Request], Awaitable[dict[str, Any]]]
 
 
 def add_record_routes(
     application: web.Application, recorder: Recorder, now: Callable[[], int]
 ) -> None:
-    """Serve the alibi memory, and the actions on refused tickets, in an application."""
+    """Serve the alibi memory, and the actions on refused tickets, in an application.
+
+    Problems are answered by its guard (display/guard.py).
+    """
     storage = recorder.storage
 
-    async def records(request: web.Request) -> dict[str, Any]:
+    async def records(request: web.Request) -> web.Response:
         first = _number(request, "from", 1, None)
         limit = _number(request, "limit", 100, MOST_RECORDS)
         shown = await asyncio.to_thread(
@@ -39,9 +41,9 @@ def add_record_routes(
                 if isinstance(found, Record)
             ]
         )
-        return {"last": storage.alibi.head.sequence, "records": shown}
+        return web.json_response({"last": storage.alibi.head.sequence, "records": shown})
 
-    async def act(request: web.Request) -> dict[str, Any]:
+    async def act(request: web.Request) -> web.Response:
         ticket, action = request.match_info["ticket"], request.match_info["action"]
         body = await read_body(request)
         allowed = {"requeue": set(), "dismiss": {"reason"}}.get(action)
@@ -55,10 +57,10 @@ def add_record_routes(
             done = await recorder.run(_dismiss, recorder, ticket, now(), body.get("reason"))
         if not done:
             raise NotRefused(f"{ticket}: no refused ticket has this id")
-        return {"ticketID": ticket, "done": action}
+        return web.json_response({"ticketID": ticket, "done": action})
 
-    application.router.add_get("/alibi", _answering(records))
-    application.router.add_post("/refused/{ticket}/{action}", _answering(act))
+    application.router.add_get("/alibi", records)
+    application.router.add_post("/refused/{ticket}/{action}", act)
 
 
 def as_json(record: Record) -> dict[str, Any]:
@@ -80,15 +82,3 @@ def _number(request: web.Request, name: str, default: int, most: int | None) -> 
     if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) >= 1):
         raise InvalidRequest(f"{name}: must be a number from 1")
     return int(text) if most is None else min(int(text), most)
-
-
-def _answering(handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(request: web.Request) -> web.Response:
-        try:
-            return web.json_response(await handler(request))
-        except Problem as problem:
-            return web.json_response(
-                problem.as_dict(), status=problem.status, content_type="application/problem+json"
-            )
-
-    return answer

@@ -9,12 +9,11 @@ platform has told the time over TLS (the `Date` of its answers, RFC 9110, 6.6.1)
 import ctypes
 import time
 from collections.abc import Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from structlog import get_logger
 
+from steelyard.smartbox.http_date import read_http_date
 from steelyard.smartbox.timing import TOLERANCE_MS, KnownTime
 
 log = get_logger(__name__)
@@ -103,13 +102,12 @@ class StationClock:
         """
         came = self._uptime()
         took = came - asked
-        if date is None or self.source == KERNEL or not 0 <= took <= _LONGEST_ANSWER_MS:
+        if self.source == KERNEL or not 0 <= took <= _LONGEST_ANSWER_MS:
             return
-        try:
-            moment = parsedate_to_datetime(date)
-            told = round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
-        except (ValueError, OverflowError, TypeError, IndexError):
-            return  # parsers of mail dates fail in many ways
+        moment = read_http_date(date)
+        if moment is None:
+            return
+        told = round(moment.timestamp() * 1000)
         # A Date has whole seconds, and was written somewhere between the request and now.
         offset = told + 500 - (asked + took // 2)
         if abs(offset - self._offset) > TOLERANCE_MS + took // 2:

@@ -1,0 +1,21 @@
+"""How a request to one of the platform's APIs may fail, in the SmartBox's own words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+
+from steelyard.smartbox.errors import PlatformProblem, PlatformUnreached
+
+
+@contextmanager
+def failures_told(url: str) -> Iterator[None]:
+    """Turn what aiohttp raises into PlatformUnreached and PlatformProblem, with the URL."""
+    try:
+        yield
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise PlatformUnreached(f"{url}: {type(error).__name__}: {error}") from None
+    except TimeoutError:
+        raise PlatformProblem(f"{url}: no answer in time") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise PlatformProblem(f"{url}: {type(error).__name__}: {error}") from None
