@@ -73,7 +73,8 @@ contract: ## Compile the contract and write the artefact that is committed
 	@scripts/system-packages lint
 	cd contracts && npm ci --silent --no-audit --no-fund && npm run --silent build
 
-lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
+lock: ## Resolve the dependencies anew into requirements/
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) uv
 	$(BIN)/python scripts/lock.py $(EXTRAS)
 

@@ -95,6 +95,20 @@ class Repeats:
         return replace(sample, sequence=self.first)
 
 
+class Packs:
+    """Keeps what the cells said."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[int, Sample]] = []
+
+    def __call__(self, number: int, sample: Sample) -> Sample:
+        self.kept.append((number, sample))
+        return sample
+
+    def of(self, number: int) -> list[Sample]:
+        return [sample for one, sample in self.kept if one == number]
+
+
 def silent() -> Any:
     """Loses the second cell's samples."""
     return lambda number, sample: None if number == 1 else sample
@@ -342,3 +356,35 @@ def test_a_plane_gives_the_missing_force() -> None:
             assert estimate == pytest.approx(plane[missing])
     assert shares(grid(3), 0) is None
     assert shares(((0, 0), (1, 0), (2, 0), (3, 0)), 1) is None
+
+
+def test_a_pack_that_comes_again_as_it_was_is_no_fault() -> None:
+    """Its answer was lost: a cell repeats it, on a new session too (the storm's tests found it)."""
+    rig, packs = Rig(seed=5), Packs()
+    rig.rest(4, spoil=packs)
+    watch = rig.bridge.watch
+    again = packs.of(1)[-10:]
+    now = again[-1].time
+    assert [watch.accept(1, sample, now) for sample in again * 3] == [False] * 30
+    assert watch.faults() == {}
+    (weighed,) = rig.drive(TRUCK)
+    assert abs(weighed.exact / 1000 - TRUCK.kilograms) <= MPE
+
+
+def test_a_cell_that_only_repeats_its_last_pack_is_silent() -> None:
+    """What it said before is no sign of life."""
+    rig, packs = Rig(seed=5), Packs()
+    rig.rest(4, spoil=packs)
+    last = packs.of(1)[-1]
+    rig.rest(8, spoil=lambda number, sample: last if number == 1 else sample)
+    assert rig.bridge.watch.faults() == {"C1": "silent"}
+    assert list(rig.drive(TRUCK, lambda n, s: last if n == 1 else s)) == []
+
+
+def test_a_number_that_comes_again_with_another_value_is_repeating() -> None:
+    """Two cells under one key, or one that forgot where it was."""
+    rig, packs = Rig(seed=5), Packs()
+    rig.rest(4, spoil=packs)
+    again = [replace(sample, raw=sample.raw + 1) for sample in packs.of(1)[-3:]]
+    assert not any(rig.bridge.watch.accept(1, sample, again[-1].time) for sample in again)
+    assert rig.bridge.watch.faults() == {"C1": "repeating"}

@@ -201,7 +201,7 @@ async def test_a_smartbox_killed_a_hundred_times_loses_and_doubles_nothing(
     field = Field(zygote, stage, platform, tmp_path, free_udp_port())
     for serial in CELLS:
         await field.start_cell(serial)
-    progress = []
+    progress, by_itself = [], 0
     for number in range(KILLS):
         # Every fourth time it dies by itself, right before a write of the alibi memory is durable.
         extra = {"die_at_fsync": chance.randrange(1, 9)} if number % 4 == 0 else {}
@@ -210,6 +210,7 @@ async def test_a_smartbox_killed_a_hundred_times_loses_and_doubles_nothing(
         if number % 4 != 1:  # and every fourth time at any moment of its start
             await field.until_written(pid, before + chance.randrange(8 * RECORD_BYTES))
         await asyncio.sleep(chance.uniform(0.0, 0.02))
+        by_itself += bool(extra) and not is_alive(pid)
         kill(pid)
         await until(lambda pid=pid: not is_alive(pid))
         if number % 5 == 0:
@@ -217,6 +218,7 @@ async def test_a_smartbox_killed_a_hundred_times_loses_and_doubles_nothing(
         progress.append(field.alibi_bytes())
     assert progress[0] < progress[KILLS // 2] < progress[-1], "the kills must hit a run at work"
     assert not field.cells_done(), "the kills must hit a run at work"
+    assert by_itself > 0, "some must die right before a write is durable"
     print(f"{progress[-1] // RECORD_BYTES} weighings recorded by the last kill")
     await field.start_smartbox()
 
@@ -228,4 +230,7 @@ async def test_a_smartbox_killed_a_hundred_times_loses_and_doubles_nothing(
     outbox = Outbox.open_for_reading(field.data / OUTBOX_FILE)
     await until(lambda: outbox.counts()["registered"] == len(planned))
     check_nothing_lost(field, planned)
-    print(f"{KILLS} kills, {len(planned)} weighings, {platform.known_twice} tickets sent twice")
+    print(
+        f"{KILLS} kills ({by_itself} by itself before an fsync), {len(planned)} weighings, "
+        f"{platform.known_twice} tickets sent twice"
+    )

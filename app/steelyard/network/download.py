@@ -3,7 +3,7 @@
 import hashlib
 import http.client
 import shutil
-import tarfile
+import sys
 import tempfile
 import time
 import urllib.error
@@ -12,8 +12,15 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steelyard.network.errors import DownloadFailed
+
+# Debian 12's Python 3.11.2 lacks the filters (PEP 706); from 3.12 on every Python has them.
+if TYPE_CHECKING or sys.version_info >= (3, 12):
+    import tarfile
+else:
+    from backports import tarfile
 
 ATTEMPTS = 3
 _PAUSE_SECONDS = 1.0

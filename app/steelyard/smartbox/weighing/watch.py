@@ -4,8 +4,10 @@ A significant fault must be acted upon (OIML R 76-1, 5.2); a bridge with a fault
 ticket, or a degraded one where that is allowed.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from math import fsum, isfinite
 from statistics import median
 from typing import Literal
@@ -27,6 +29,8 @@ MEANINGS: dict[Fault, str] = {
 _BAD_WEIGHS = 2
 _BAD_LIMIT = 6
 _GOOD_AGAIN = 20
+# A pack whose answer was lost is sent again, on a new session too: so many samples are kept for it.
+_KEPT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,14 @@ class _Cell:
     others: float = 0.0
     away_since: int | None = None
     back_since: int | None = None
+    kept: deque[tuple[int, int, Decimal]] = field(default_factory=lambda: deque(maxlen=_KEPT))
+
+    def took(self, sample: Sample) -> None:
+        self.sequence, self.time = sample.sequence, sample.time
+        self.kept.append((sample.sequence, sample.time, sample.raw))
+
+    def has_taken(self, sample: Sample) -> bool:
+        return (sample.sequence, sample.time, sample.raw) in self.kept
 
 
 @dataclass(slots=True)
@@ -93,8 +105,15 @@ class Watch:
         return Reason("faulty-cells", text, cells=faults)
 
     def accept(self, number: int, sample: Sample, now: int) -> bool:
-        """Whether a sample may be used; several that may not are a fault."""
+        """Whether a sample may be used; several that may not are a fault.
+
+        One that was taken already and comes again as it was is no fault, and no sign of life: a
+        cell that hears no answer repeats its pack, as CoAP has it (RFC 7252, 4.2).
+        """
         cell = self._cells[number]
+        if sample.sequence <= cell.sequence and cell.has_taken(sample):
+            self.ignored += 1
+            return False
         cell.heard = now
         wrong = self._wrong(cell, sample, now)
         if wrong is not None:
@@ -104,7 +123,7 @@ class Watch:
             if cell.bad >= _BAD_LIMIT and cell.fault in (None, "silent"):
                 cell.fault = wrong
             return False
-        cell.sequence, cell.time = sample.sequence, sample.time
+        cell.took(sample)
         cell.bad = max(0, cell.bad - 1)
         cell.good += 1
         if cell.good >= _GOOD_AGAIN and cell.fault in ("silent", "repeating", "absurd", "clock"):
