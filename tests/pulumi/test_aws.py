@@ -119,6 +119,9 @@ def test_the_database_keeps_its_password_itself(engine):
     assert "password" not in one.inputs
     assert (one.inputs["publiclyAccessible"], one.inputs["multiAz"]) == (False, True)
     assert one.inputs["skipFinalSnapshot"] is False
+    (subnets,) = engine.of("rds/subnetGroup:SubnetGroup")
+    assert "name" not in subnets.inputs, "made up by pulumi for each stack that there ever was"
+    assert one.inputs["finalSnapshotIdentifier"] == f"{subnets.name}-id-last"
     assert one.inputs["deletionProtection"] is True
     assert one.inputs["backupRetentionPeriod"] == 14
 

@@ -82,7 +82,8 @@ class Database(pulumi.ComponentResource):
             delete_automated_backups=False,
             deletion_protection=args.protect,
             skip_final_snapshot=False,
-            final_snapshot_identifier=f"{name}-last",
+            # Its own for each stack that there ever was: a name that is taken would stop the end.
+            final_snapshot_identifier=subnets.id.apply(lambda made: f"{made}-last"),
             auto_minor_version_upgrade=True,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
