@@ -8,13 +8,12 @@ from infra.consortium.models import ConsortiumSpec, StationSpec
 from infra.consortium.nodes import NodeView, all_nodes
 
 
-def stations_of(spec: ConsortiumSpec) -> list[dict[str, Any]]:
-    """The stations as described, each with its customer's name."""
-    return [
-        {"customer": customer.name, **station.model_dump(mode="json")}
-        for customer in spec.customers
-        for station in customer.stations
-    ]
+def station_at(spec: ConsortiumSpec, host: str) -> dict[str, Any] | None:
+    """The station whose SmartBox is this host, as described; None where it is no station's."""
+    for station in _stations(spec):
+        if station.smartbox and station.smartbox.host == host:
+            return station.model_dump(mode="json")
+    return None
 
 
 def platform_entities(

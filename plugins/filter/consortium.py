@@ -22,7 +22,7 @@ from infra.consortium.views import (  # noqa: E402
     firewall_rules,
     kinds_of,
     platform_entities,
-    stations_of,
+    station_at,
 )
 
 _GROUPS = {
@@ -64,9 +64,12 @@ def consortium_entities(document: Any, hostvars: Hosts, keys: Mapping[str, Any])
     return platform_entities(spec, node_views(spec, _addresses(hostvars)), _plain(keys))
 
 
-def consortium_stations(document: Any) -> list[dict[str, Any]]:
-    """The stations, each with its customer's name."""
-    return stations_of(_parsed(document))
+def consortium_station_at(document: Any, host: str) -> dict[str, Any]:
+    """The station whose SmartBox is this host."""
+    station = station_at(_parsed(document), str(host))
+    if station is None:
+        raise AnsibleFilterError(f"{host} is no station's SmartBox in the consortium's description")
+    return station
 
 
 def consortium_named(document: Any, kind: str, name: str) -> list[str]:
@@ -155,7 +158,7 @@ class FilterModule:
             "consortium_problems": consortium_problems,
             "consortium_nodes": consortium_nodes,
             "consortium_entities": consortium_entities,
-            "consortium_stations": consortium_stations,
+            "consortium_station_at": consortium_station_at,
             "consortium_firewall": consortium_firewall,
             "consortium_address": consortium_address,
             "consortium_address_of": consortium_address_of,

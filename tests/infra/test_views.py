@@ -1,13 +1,13 @@
 """What roles and the platform are told."""
 
-from descriptions import example, hosts
+from descriptions import example, hosts, station
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.consortium.checks import parse, read_consortium
 from infra.consortium.exposure import EXPOSED
 from infra.consortium.nodes import node_views
-from infra.consortium.views import firewall_rules, platform_entities
+from infra.consortium.views import firewall_rules, platform_entities, station_at
 
 ADDRESSES = {name: one["ansible_host"] for name, one in hosts().items()}
 
@@ -20,6 +20,19 @@ def test_nodes_have_ports_of_their_own():
     ]
     north = views["north-node"]
     assert (north["address"], north["p2p_port"], north["rpc_port"]) == ("10.0.0.3", 30304, 22001)
+
+
+def test_a_smartbox_has_its_station():
+    """Beside stations that have no SmartBox yet (a stack's `up` with an added one found it)."""
+    document = example()
+    document["customers"][0]["stations"].append(
+        {**station("bare", "acme-1", slot=2), "smartbox": None}
+    )
+    spec = parse(document)
+    assert [station_at(spec, host)["name"] for host in ("north-box", "south-box")] == [
+        *("north", "south"),
+    ]
+    assert [station_at(spec, host) for host in ("acme-1", "bare-box")] == [None, None]
 
 
 def test_the_world_reaches_the_apis_only():
