@@ -84,9 +84,10 @@ def test_a_program_that_does_not_run_stops_at_the_first_host(machines, members, 
     assert {unit.split("-", 2)[2] for unit in touched} == {"network-1"}
     rest = [one for one in members if one["host"] != "first"]
     head = int(rpc(machines, rest[0], "eth_blockNumber"), 16)
-    wait_for("blocks", lambda: int(rpc(machines, rest[0], "eth_blockNumber"), 16) > head + 3, 60)
+    # A dead proposer's turn is a round change of four seconds or more, and machines share cores.
+    wait_for("blocks", lambda: int(rpc(machines, rest[0], "eth_blockNumber"), 16) > head + 3)
     count = customer.count()
-    wait_for("a ticket", lambda: customer.count() > count, 120)
+    wait_for("a ticket", lambda: customer.count() > count)
     assert lasting(machines, members) == made
 
 
