@@ -94,8 +94,8 @@ def test_the_machine_is_lost(machines, story):
     act_on_machine("remove", "acme")
     hub = nodes_of_hub(machines)[0]
     head = int(rpc(machines, hub, "eth_blockNumber"), 16)
-    wait_for("blocks", lambda: int(rpc(machines, hub, "eth_blockNumber"), 16) > head + 3, 60)
-    wait_for("queued tickets", lambda: smartbox(machines, "field")["tickets"]["queued"] > 0, 120)
+    wait_for("blocks", lambda: int(rpc(machines, hub, "eth_blockNumber"), 16) > head + 3)
+    wait_for("queued tickets", lambda: smartbox(machines, "field")["tickets"]["queued"] > 0)
     assert story["at loss"] >= story["at backup"]
 
 
