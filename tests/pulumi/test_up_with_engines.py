@@ -154,17 +154,20 @@ class Apis:
 def test_a_platform_answers_and_tickets_are_registered(made, tmp_path):
     """Up, a ticket registered and read, a second up, a station that is added, the end."""
     said = made.up(seconds=3600)
-    assert re.search(r"playbooks/site\.yml took \d+ s", said)
+    took = re.search(r"playbooks/site\.yml took \d+ s", said)
+    assert took
+    _tell("up", said)
+    print(took[0])
     apis = Apis(made, tmp_path)
     ticket = _first_ticket(apis)
     assert apis.get("tickets", f"/v1/tickets/{urllib.parse.quote(ticket['ticketID'], safe='')}")
-    made.up("--expect-no-changes")
+    _tell("up again", made.up("--expect-no-changes"))
 
     customer = made.document["consortium"]["customers"][0]
     customer["stations"].append(station("added", 2))
     made.configure()
     before = made.output("inventory")["hosts"]
-    made.up(seconds=3600)
+    _tell("up with one more station", made.up(seconds=3600))
     assert made.output("inventory")["hosts"] == before
     apis = Apis(made, tmp_path)
     names = {one["name"] for one in apis.get("management", "/v1/stations")["items"]}
@@ -174,9 +177,14 @@ def test_a_platform_answers_and_tickets_are_registered(made, tmp_path):
     group = read_group(made.directory)
     made.configure(protect=False)
     made.up(seconds=3600)
-    made.destroy(seconds=1200)
+    _tell("destroy", made.destroy(seconds=1200))
     assert not made.directory.exists()
     assert not any(processes.alive(one.nspawn) for one in group.machines)
+
+
+def _tell(what: str, said: str) -> None:
+    """Pulumi's own count of resources and time, for whoever looks (pytest -s)."""
+    print(f"{what}: {' '.join(said[said.rindex('Resources:') :].split())}")
 
 
 def _first_ticket(apis: Apis) -> dict:
