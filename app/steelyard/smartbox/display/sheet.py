@@ -74,7 +74,7 @@ def make_sheet(entry: Entry, station: str, words: Words) -> Sheet:
         cells=tuple(Line(c.serial, words.kilograms(c.weight, 3)) for c in ticket.cells),
         way_title=say("sheet.ledger"),
         way=tuple(_way(entry, words)),
-        refused=entry.state == "refused",
+        refused=entry.problem is not None,
         about_code=say(_about_code(code)),
         code=code,
     )
@@ -95,7 +95,9 @@ def _way(entry: Entry, words: Words) -> list[Line]:
             Line(words.say("sheet.block"), str(entry.receipt.block_number)),
         ]
     if entry.problem is not None:
-        return [state, Line(words.say("sheet.why"), why_refused(entry.problem))]
+        why = Line(words.say("sheet.why"), why_refused(entry.problem))
+        settled = [Line(words.say("sheet.settled"), entry.settled)] if entry.settled else []
+        return [state, why, *settled]
     return [state]
 
 
