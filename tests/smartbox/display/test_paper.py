@@ -81,6 +81,7 @@ def test_a_refused_ticket_says_why(fonts: Fonts) -> None:
     refused = Entry(entry.ticket, 12, "refused", None, {"detail": "the weighbridge is unknown"})
     sheet = sheet_of(refused)
     settled = Entry(entry.ticket, 12, "dismissed", None, refused.problem, "weighed again by hand")
+    assert "print again" not in sheet_of(settled).about_code
     told = [(line.label, line.value) for line in sheet_of(settled).way]
     assert told[0][1] == "Refused, and settled otherwise"
     assert told[1:] == [

@@ -75,12 +75,14 @@ def make_sheet(entry: Entry, station: str, words: Words) -> Sheet:
         way_title=say("sheet.ledger"),
         way=tuple(_way(entry, words)),
         refused=entry.problem is not None,
-        about_code=say(_about_code(code)),
+        about_code=say(_about_code(entry, code)),
         code=code,
     )
 
 
-def _about_code(code: Code | None) -> str:
+def _about_code(entry: Entry, code: Code | None) -> str:
+    if entry.settled is not None:
+        return "sheet.never-code"
     if code is None:
         return "sheet.no-code"
     return "sheet.code" if code.has_ticket else "sheet.code-receipt-only"

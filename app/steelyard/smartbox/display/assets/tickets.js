@@ -24,7 +24,7 @@ function row({ ticket, state, receipt, problem, settled }, bridgeOf) {
   const status = ticket.scaleStatus === "ok" ? ""
     : knows(`status.${ticket.scaleStatus}`) ? say(`status.${ticket.scaleStatus}`) : ticket.scaleStatus;
   return make("tr", { class: state }, make("td", {}, link), make("td", {}, scale),
-    make("td", {}, ticket.vehicle ?? "\u2013"), ...cells,
+    make("td", { class: "vehicle" }, ticket.vehicle ?? "\u2013"), ...cells,
     make("td", {}, way(state, receipt, problem, settled), ...(status ? [make("strong", {}, status)] : [])));
 }
 
