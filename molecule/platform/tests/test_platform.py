@@ -202,8 +202,9 @@ def test_the_devices_authority_is_roots(root):
     """Beside the other secrets, and good for no host; the service reads it as a credential."""
     directory = root.file(f"{SECRETS}/enrolment")
     assert (directory.user, directory.mode) == ("root", 0o700)
-    key = root.file(f"{SECRETS}/enrolment/authority.key")
-    assert (key.user, key.group, key.mode) == ("root", "root", 0o600)
+    for name in ("authority.key", "authority.pem", "crl.pem"):
+        file = root.file(f"{SECRETS}/enrolment/{name}")
+        assert (file.user, file.group, file.mode) == ("root", "root", 0o600)
     assert not root.file(f"{SECRETS}/enrolment.new").exists
     said = root.check_output(f"{program(root)} pki show --authority {SECRETS}/enrolment")
     assert said.startswith("Devices of the scenario, until ")
