@@ -24,7 +24,8 @@ DARK: dict[str, Any] = {**LARGE, "color_scheme": "dark"}
 
 async def take(page: Any, name: str) -> None:
     """One picture, once the weight is there."""
-    await page.screenshot(path=IMAGES / f"{name}.png", timeout=120_000)
+    path = IMAGES / f"{name}.png"
+    await page.screenshot(path=path, animations="disabled", timeout=120_000)
     print(name, page.complaints)
 
 

@@ -1,10 +1,12 @@
 """An issuing authority for tests, and devices that enrol by hand: a key, a request, a proof."""
 
+import asyncio
 import socket
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,13 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import update
 
 from registry_world import Api, World
+from steelyard.coap.client import CoapClient
 from steelyard.loadcell.config import LoadCellConfig
 from steelyard.loadcell.enrol import Wanted as CellWanted
 from steelyard.loadcell.enrol import enrol as enrol_cell
+from steelyard.loadcell.sender import CoapSender, open_client
 from steelyard.loadcell.settings import LoadCellSettings
+from steelyard.loadcell.source import Reading
 from steelyard.pki.authority import Authority
 from steelyard.pki.claims import ClaimCode, prove
 from steelyard.registry.enrolment_settings import EnrolmentSettings
@@ -28,6 +33,7 @@ from steelyard.smartbox.cell_relay import RelayResource, open_relay
 from steelyard.smartbox.enrol import Enrolled, Wanted, enrol
 from steelyard.smartbox.management import Management
 from steelyard.smartbox.platform import make_tls_context
+from steelyard.smartbox.service import Ready, SmartBox
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.store.models import DeviceCertificate
 
@@ -174,3 +180,34 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def running_box(field: Field, **changes: Any) -> AsyncIterator[int]:
+    """The enrolled SmartBox, running; its CoAP port."""
+    box = SmartBox(field.box_settings(**({"revocation_seconds": 1.0} | changes)))
+    ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(box.run(ready.set_result))
+    await asyncio.wait({ready, running}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        await running
+    try:
+        yield ready.result().coap_port
+    finally:
+        box.stop()
+        await running
+
+
+@asynccontextmanager
+async def running_cell(config: LoadCellConfig) -> AsyncIterator[tuple[CoapClient, CoapSender]]:
+    """The enrolled cell's client."""
+    client = await open_client(config)
+    try:
+        yield client, CoapSender(client, config)
+    finally:
+        await client.shutdown()
+
+
+def reading(number: int) -> Reading:
+    """A weighing of 20 t, at second `number`."""
+    return Reading(number, 1_605_160_800_000 + number * 1000, Decimal(20_000))

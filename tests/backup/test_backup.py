@@ -16,6 +16,8 @@ from steelyard.backup.errors import BackupFailed, RestoreFailed, RestoreRefused
 from steelyard.backup.restore import Request
 from steelyard.backup.settings import BackupSettings
 from steelyard.errors import ConfigurationError
+from steelyard.pki.authority import Authority
+from steelyard.pki.issuing import DeviceIssuer
 
 pytestmark = pytest.mark.skipif(not shutil.which("restic"), reason="restic is not installed")
 
@@ -144,6 +146,33 @@ def test_a_set_returns_as_it_was(backed_up):
         *("start tessera.service", "start quorum.service", "start reader.service"),
     ]
     assert sorted(one.name for one in backed_up.live.iterdir()) == ["chain", "outbox.sqlite"]
+
+
+def test_the_devices_authority_returns_and_certifies(world):
+    """As the set `platform-keys` has it: its key is nowhere in the clear, and is the same after."""
+    secrets = world.path / "etc/platform"
+    authority = Authority.create(secrets / "enrolment", "Devices", nameless=True)
+    key = (authority.directory / "authority.key").read_bytes()
+    settings = world.settings(paths=[str(world.path / "etc")], sqlite=[], stop=[])
+    service.run(settings, [], lambda _: None)
+    stored = [file for file in (world.path / "repository").rglob("*") if file.is_file()]
+    assert len(stored) > 3
+    assert not any(b"PRIVATE KEY" in file.read_bytes() for file in stored)
+    shutil.rmtree(world.path / "etc")
+    restoration.restore(settings, Request("node"))
+    assert (authority.directory / "authority.key").read_bytes() == key
+    issuer = DeviceIssuer.load(authority.certificate_path, authority.directory / "authority.key")
+    assert issuer.certificate == authority.certificate
+    for path, mode in (
+        (authority.directory, 0o700),
+        (authority.directory / "authority.key", 0o600),
+    ):
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert (
+        Authority.load(authority.directory)
+        .revocations()
+        .is_signature_valid(authority.certificate.public_key())
+    )
 
 
 def test_a_database_in_use_is_copied_whole(world):

@@ -46,3 +46,11 @@ async def field(
     async with running_api(secrets, store, enrolment=enrolment) as api:
         admin = await api.token("admin@a.test")
         yield Field(api, prepared[1], admin, secrets.authority, tmp_path / "field")
+
+
+@pytest.fixture
+async def enrolled(field: Field) -> Field:
+    """A SmartBox and a cell that were enrolled."""
+    await field.enrol_box()
+    await field.enrol_cell(await field.claim("cell_a"))
+    return field

@@ -1,6 +1,7 @@
 """What the commands say to those who type them, and what the relay makes of junk."""
 
 import json
+import os
 from pathlib import Path
 
 import cbor2
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from steelyard.cli import steelyard
 from steelyard.errors import ConfigurationError
 from steelyard.smartbox.cell_relay import read_enrolment
-from steelyard.smartbox.doctor import Level, check_disk
+from steelyard.smartbox.doctor import SCARCE_BYTES, Level, check_disk
 from steelyard.smartbox.errors import BadSample
+from steelyard.smartbox.room import Room
 
 
 @pytest.mark.parametrize(
@@ -66,11 +68,17 @@ def test_cells_of_another_way_are_not_relayed(tmp_path: Path) -> None:
 
 
 def test_the_disk_is_looked_at(tmp_path: Path) -> None:
-    """A directory that is not there, and one that is."""
-    missing = check_disk(tmp_path / "nothing")
+    """A directory that is not there, one that is, and one where tickets stop by the setting."""
+    missing = check_disk(tmp_path / "nothing", 0)
     assert (missing.level, "nothing" in missing.found) == (Level.FAILURE, True)
-    assert check_disk(tmp_path).name == "disk"
-    assert "MiB free" in check_disk(tmp_path).found
+    assert check_disk(tmp_path, 0).name == "disk"
+    assert "MiB free" in check_disk(tmp_path, 0).found
+    found = os.statvfs(tmp_path)
+    more_than_there_is = found.f_blocks * found.f_frsize + 1
+    full = check_disk(tmp_path, more_than_there_is)
+    assert (full.level, full.found) == (Level.FAILURE, Room(tmp_path, more_than_there_is).problem())
+    near = check_disk(tmp_path, found.f_bavail * found.f_frsize - SCARCE_BYTES // 2)
+    assert (near.level, "MiB free" in near.found) == (Level.WARNING, True)
 
 
 @given(st.binary(max_size=200))

@@ -5,20 +5,15 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from itertools import count
 from typing import Any
 
 import aiohttp
-import pytest
 
-from enrolment_kit import Field
-from steelyard.coap.client import CoapClient
-from steelyard.loadcell.config import LoadCellConfig
+from enrolment_kit import Field, reading, running_box, running_cell
 from steelyard.loadcell.errors import SmartBoxAway
 from steelyard.loadcell.renewal import Renewal
-from steelyard.loadcell.sender import CoapSender, open_client
-from steelyard.loadcell.source import Reading
+from steelyard.loadcell.sender import CoapSender
 from steelyard.pki.holding import Holding
 from steelyard.smartbox.doctor import Finding, Level, examine
 from steelyard.smartbox.life import Life
@@ -26,36 +21,9 @@ from steelyard.smartbox.local_page import read_page
 from steelyard.smartbox.management import Management
 from steelyard.smartbox.platform import Platform, make_tls_context
 from steelyard.smartbox.renewing import holding_of
-from steelyard.smartbox.service import Ready, SmartBox
 from steelyard.smartbox.status import Status
 
 LATER = timedelta(days=31)
-
-
-@asynccontextmanager
-async def running_box(field: Field, **changes: Any) -> AsyncIterator[int]:
-    """The enrolled SmartBox, running; its CoAP port."""
-    box = SmartBox(field.box_settings(**({"revocation_seconds": 1.0} | changes)))
-    ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
-    running = asyncio.create_task(box.run(ready.set_result))
-    await asyncio.wait({ready, running}, return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        await running
-    try:
-        yield ready.result().coap_port
-    finally:
-        box.stop()
-        await running
-
-
-@asynccontextmanager
-async def running_cell(config: LoadCellConfig) -> AsyncIterator[tuple[CoapClient, CoapSender]]:
-    """The enrolled cell's client."""
-    client = await open_client(config)
-    try:
-        yield client, CoapSender(client, config)
-    finally:
-        await client.shutdown()
 
 
 @asynccontextmanager
@@ -77,10 +45,6 @@ async def life_of(field: Field, status: Status, clock: Any) -> AsyncIterator[Lif
         yield Life(
             holding, management, platform, status, seconds=1.0, ticks=time.monotonic, clock=clock
         )
-
-
-def reading(number: int) -> Reading:
-    return Reading(number, 1_605_160_800_000 + number * 1000, Decimal(20_000))
 
 
 async def send_until_revoked(sender: CoapSender) -> int:
@@ -108,14 +72,6 @@ def report(told: list[str]) -> Any:
 
 def later() -> datetime:
     return datetime.now(UTC) + LATER
-
-
-@pytest.fixture
-async def enrolled(field: Field) -> Field:
-    """A SmartBox and a cell that were enrolled."""
-    await field.enrol_box()
-    await field.enrol_cell(await field.claim("cell_a"))
-    return field
 
 
 async def test_an_enrolled_station_weighs(enrolled: Field) -> None:

@@ -6,36 +6,45 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from steelyard.smartbox.settings import SmartBoxSettings
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "smartbox" / "templates"
+ROLE = Path(__file__).resolve().parents[2] / "roles" / "smartbox"
+TEMPLATES = ROLE / "templates"
+DEFAULTS = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
 
 
-def written(bridge: dict[str, Any]) -> SmartBoxSettings:
-    """The settings of a station with this weighbridge."""
+def section(bridge: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """What the role writes for a station with this weighbridge."""
     environment = Environment(  # noqa: S701 - TOML, not HTML
         loader=FileSystemLoader(TEMPLATES), trim_blocks=True, undefined=StrictUndefined
     )
     environment.filters["to_json"] = json.dumps
     names = ("ca_file", "certificate_file", "private_key_file", "device_ca_file", "device_crl_file")
     text = environment.get_template("smartbox.toml.j2").render(
-        ansible_managed="ours",
-        smartbox_station="north",
-        smartbox_terminal_serial="T1",
-        smartbox_data_directory="/var/lib/steelyard/smartbox",
-        smartbox_coap_host="0.0.0.0",  # noqa: S104 - nothing listens
-        smartbox_coap_port=5684,
-        smartbox_management_url="https://platform:8443",
-        smartbox_tickets_url="https://platform:8444",
-        smartbox_told="client",
-        smartbox_secret_file="/run/secret",
-        smartbox_settings={},
-        smartbox_weighbridges=[bridge],
-        **{f"smartbox_{name}": f"/etc/{name}" for name in names},
+        DEFAULTS
+        | {
+            "ansible_managed": "ours",
+            "smartbox_station": "north",
+            "smartbox_terminal_serial": "T1",
+            "smartbox_management_url": "https://platform:8443",
+            "smartbox_tickets_url": "https://platform:8444",
+            "smartbox_told": "client",
+            "smartbox_secret_file": "/run/secret",
+            "smartbox_weighbridges": [bridge],
+        }
+        | {f"smartbox_{name}": f"/etc/{name}" for name in names}
+        | changes
     )
-    return SmartBoxSettings(**tomllib.loads(text)["smartbox"])
+    told: dict[str, Any] = tomllib.loads(text)["smartbox"]
+    return told
+
+
+def written(bridge: dict[str, Any], **changes: Any) -> SmartBoxSettings:
+    """The same as the SmartBox reads it."""
+    return SmartBoxSettings(**section(bridge, **changes))
 
 
 BRIDGE: dict[str, Any] = {
@@ -70,3 +79,24 @@ def test_a_weighbridge_with_a_cycle() -> None:
     told = bridge.weighing.model_dump(mode="json", include=set(weighing))
     assert told == weighing
     assert len(bridge.cells) == 4
+
+
+def test_the_roles_defaults_are_the_applications() -> None:
+    """A station of the playbooks keeps weighings as long as any other."""
+    told = written(BRIDGE)
+    for name in ("alibi_years", "reserve_bytes", "coap_host", "coap_port"):
+        assert getattr(told, name) == SmartBoxSettings.model_fields[name].default, name
+
+
+def test_how_long_weighings_are_kept_is_the_inventorys() -> None:
+    """And how much of the disk is not for them."""
+    told = written(BRIDGE, smartbox_alibi_years=12, smartbox_reserve_bytes=1 << 30)
+    assert (told.alibi_years, told.reserve_bytes) == (12, 1 << 30)
+
+
+def test_no_setting_can_be_given_twice() -> None:
+    """`smartbox_settings` may not have what the role writes by itself: TOML takes no second."""
+    own = yaml.safe_load((ROLE / "vars/main.yml").read_text())["smartbox_own_settings"]
+    assert set(own) == set(section(BRIDGE))
+    more = section(BRIDGE, smartbox_settings={"batch_size": 50})
+    assert set(more) - set(own) == {"batch_size"}

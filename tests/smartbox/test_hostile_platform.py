@@ -8,7 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -17,10 +20,17 @@ from smartbox_kit import START_MS, expected_ticket, plan, until
 from steelyard.smartbox.answers import Answers
 from steelyard.smartbox.batches import Limits
 from steelyard.smartbox.errors import PlatformProblem, StorageUnavailable
+from steelyard.smartbox.management import MAX_ANSWER_BYTES as MOST_OF_MANAGEMENT
+from steelyard.smartbox.management import Management
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.outbox import Outbox, Waiting
 from steelyard.smartbox.pace import Backoff
-from steelyard.smartbox.platform import MAX_RETRY_AFTER_SECONDS, MAX_TOKEN_SECONDS, Platform
+from steelyard.smartbox.platform import (
+    MAX_ANSWER_BYTES,
+    MAX_RETRY_AFTER_SECONDS,
+    MAX_TOKEN_SECONDS,
+    Platform,
+)
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.status import Status
@@ -193,6 +203,27 @@ async def test_a_block_number_beyond_is_no_receipt() -> None:
     outcome = await ask(platform(batch=(200, {}, body)))
     assert isinstance(outcome, PlatformProblem)
     assert "answer is not valid" in outcome.detail
+
+
+async def test_no_answer_is_read_without_end() -> None:
+    """Of either API: what is longer than the bound is refused, and not taken for the whole."""
+    long = b"x" * (MAX_ANSWER_BYTES + 1)
+    outcome = await ask(platform(batch=(200, {}, long)))
+    assert isinstance(outcome, PlatformProblem)
+    assert "too long" in outcome.detail
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=long[: MOST_OF_MANAGEMENT + extra])
+
+    app = web.Application()
+    app.router.add_get("/v1/enrolment/revocations", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        management = Management(session, str(server.make_url("")).rstrip("/"))
+        extra = 0
+        assert await management.revocations() == long[:MOST_OF_MANAGEMENT]
+        extra = 1
+        with pytest.raises(PlatformProblem, match="too long"):
+            await management.revocations()
 
 
 class Moody:

@@ -25,6 +25,7 @@ from steelyard.tickets import route_checks
 from steelyard.tickets.addresses import may_be_called
 from steelyard.tickets.claims import LEASE_MS, claim, later
 from steelyard.tickets.deliveries import Deliveries
+from steelyard.tickets.known_routes import KnownRoutes, Watched
 from steelyard.tickets.route_checks import RouteChecks
 from steelyard.tickets.webhook import Undelivered, WebhookLimits, WebhookSender, sign
 from tickets_world import World, ticket_json
@@ -97,6 +98,33 @@ async def test_a_deviation_is_told_with_its_two_tickets(world: World, receiving:
         row = await session.get(Webhook, webhook)
         assert row is not None
         assert (row.delivered_at is not None, row.failed_at, row.version) == (True, None, 1)
+
+
+async def test_without_a_webhook_nothing_is_looked_up(
+    world: World, receiving: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registration asks for the routes only where somebody is to hear of them, from then on."""
+    asked: list[str] = []
+    watched = KnownRoutes.watched
+
+    async def note(known: KnownRoutes, customer_id: str) -> Watched:
+        asked.append(customer_id)
+        return await watched(known, customer_id)
+
+    monkeypatch.setattr(KnownRoutes, "watched", note)
+    await send(world, "a-1", 1, 20_000)
+    assert asked == []
+    async with receiver(receiving) as received:
+        webhook = await watch(world, received.url)
+        await send(world, "a-1", 2, 20_000)
+        assert asked[0] == A
+        await settled(world)
+        await change_row(
+            world.database, Webhook, webhook, lambda row: setattr(row, "status", Status.DISABLED)
+        )
+        asked.clear()
+        await send(world, "a-1", 3, 20_000)
+    assert asked == []
 
 
 async def test_what_is_as_expected_is_not_told(world: World, receiving: Receiving) -> None:

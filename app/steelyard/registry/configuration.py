@@ -52,7 +52,7 @@ def _described(
                 f"Weighbridge {bridge.name} stands on {count} load cells: register 1 to "
                 f"{MAX_CELLS} of them first, with their serials."
             )
-        # OIML R 76-1, T.3.2.
+        # OIML R 76-1, 4.2.2.1.
         if str(bridge.scale_interval).rstrip("0") not in {"1", "2", "5"}:
             raise NotEnrollable(
                 f"Weighbridge {bridge.name} has the scale interval {bridge.scale_interval} g: "

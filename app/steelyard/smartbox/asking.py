@@ -1,4 +1,4 @@
-"""How a request to one of the platform's APIs may fail, in the SmartBox's own words."""
+"""How a request to one of the platform's APIs may fail, in the SmartBox's own words; its answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,3 +19,13 @@ def failures_told(url: str) -> Iterator[None]:
         raise PlatformProblem(f"{url}: no answer in time") from None
     except (aiohttp.ClientError, OSError) as error:
         raise PlatformProblem(f"{url}: {type(error).__name__}: {error}") from None
+
+
+async def read_bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The whole body of an answer. Raises PlatformProblem for one of more than `most` bytes."""
+    parts = bytearray()
+    async for part in response.content.iter_chunked(65_536):
+        parts += part
+        if len(parts) > most:
+            raise PlatformProblem("the platform's answer is too long")
+    return bytes(parts)

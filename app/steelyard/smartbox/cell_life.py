@@ -21,7 +21,7 @@ from steelyard.pki.holding import (
     REVOCATIONS_PATH,
     Holding,
 )
-from steelyard.smartbox.errors import BadSample, ForeignCertificate, PlatformProblem
+from steelyard.smartbox.errors import BadSample, ForeignCertificate
 from steelyard.smartbox.management import Management
 from steelyard.smartbox.platform import Platform
 from steelyard.smartbox.status import Status
@@ -47,12 +47,8 @@ class RenewalResource(ProblemResource):
         if request.opt.content_format not in (None, FORMAT_REQUEST):
             raise UnsupportedContentFormat(f"the content format must be {FORMAT_REQUEST}")
         pem = request_to_pem(request.payload)
-        token = await self._platform.token()
-        try:
+        async with self._platform.with_token() as token:
             certified = await self._management.renew(token, pem)
-        except PlatformProblem:
-            self._platform.forget(token)
-            raise
         if certified.serial != serial:
             # The request was by the key of another cell.
             raise ForeignCertificate(f"the request is not by the key of {serial}")

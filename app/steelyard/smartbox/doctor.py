@@ -26,14 +26,15 @@ from steelyard.smartbox.errors import PlatformProblem, StationRefused
 from steelyard.smartbox.http_date import read_http_date
 from steelyard.smartbox.local_page import read_page
 from steelyard.smartbox.platform import Platform, make_timeout, make_tls_context
+from steelyard.smartbox.room import Room
 from steelyard.smartbox.settings import SmartBoxSettings
 
-FULL_BYTES = 64 * 1024 * 1024
 SCARCE_BYTES = 512 * 1024 * 1024
 CLOCK_WARNING_SECONDS = 5.0
 CLOCK_FAILURE_SECONDS = 60.0
 SILENT_SECONDS = 60.0
 TIMEOUT_SECONDS = 15.0
+_LEAST_FILES = 16
 _RENEW_ALONE = "it renews itself while the SmartBox runs and reaches the platform"
 _RENEW_BY_PLAY = "run playbooks/site.yml, or `steelyard pki`, to renew it"
 
@@ -68,8 +69,8 @@ class Reached:
     problem: str | None = None
 
 
-def check_disk(directory: Path) -> Finding:
-    """Whether the data directory can be written, and has room."""
+def check_disk(directory: Path, reserve: int) -> Finding:
+    """Whether the data directory can be written, and has room for tickets beside the reserve."""
     try:
         found = os.statvfs(directory)
     except OSError as error:
@@ -89,9 +90,14 @@ def check_disk(directory: Path) -> Finding:
     free, left = found.f_bavail * found.f_frsize, found.f_favail
     sentence = f"{free // (1024 * 1024)} MiB free at {directory}"
     remedy = "free some space: without it no ticket is issued; the alibi memory must stay"
-    if free < FULL_BYTES or (found.f_files and left < 16):
-        return Finding("disk", Level.FAILURE, sentence, remedy)
-    return Finding("disk", Level.WARNING if free < SCARCE_BYTES else Level.OK, sentence, remedy)
+    full = Room(directory, reserve).problem()
+    if full is not None:
+        return Finding("disk", Level.FAILURE, full, remedy)
+    if found.f_files and left < _LEAST_FILES:
+        told = f"{directory} has room for {left} files more"
+        return Finding("disk", Level.FAILURE, told, remedy)
+    scarce = free < reserve + SCARCE_BYTES
+    return Finding("disk", Level.WARNING if scarce else Level.OK, sentence, remedy)
 
 
 def check_certificates(settings: SmartBoxSettings, now: datetime) -> Iterator[Finding]:
@@ -294,7 +300,7 @@ async def examine(
     now = clock()
     return [
         check_clock(reached, settings, now),
-        check_disk(settings.data_directory),
+        check_disk(settings.data_directory, settings.reserve_bytes),
         *check_certificates(settings, now),
         *await asyncio.to_thread(lambda: list(check_cells(settings, now))),
         *platform,

@@ -13,7 +13,7 @@ from structlog import get_logger
 
 from steelyard.errors import Problem
 from steelyard.pki.holding import Holding
-from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem, StationRefused
+from steelyard.smartbox.errors import EnrolmentRefused, StationRefused
 from steelyard.smartbox.management import Management
 from steelyard.smartbox.platform import Platform
 from steelyard.smartbox.status import Status
@@ -101,14 +101,9 @@ class Life:
         if self._ticks() < self._not_before:
             return
         request = self._holding.request().public_bytes(Encoding.PEM).decode()
-        token = await self._platform.token()
-        self._status.clear_alarm(REVOKED_ALARM)
-        try:
+        async with self._platform.with_token() as token:
+            self._status.clear_alarm(REVOKED_ALARM)
             certified = await self._management.renew(token, request)
-        except PlatformProblem:
-            # It may have been the token: the next turn gets another one.
-            self._platform.forget(token)
-            raise
         if self._holding.take(certified.papers.certificate):
             self._status.count("certificates_renewed")
             log.info("certificate renewed", until=f"{self._holding.own().not_valid_after_utc}")

@@ -10,7 +10,7 @@ import aiohttp
 from steelyard.json_text import read_json
 from steelyard.pki.fresh import Papers
 from steelyard.smartbox.answers import read_problem
-from steelyard.smartbox.asking import failures_told
+from steelyard.smartbox.asking import failures_told, read_bounded
 from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem
 
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -75,9 +75,7 @@ class Management:
             async with self._session.request(
                 method, url, json=body, headers=headers, allow_redirects=False
             ) as response:
-                answer = await response.content.read(MAX_ANSWER_BYTES)
-                while answer and not response.content.at_eof() and len(answer) < MAX_ANSWER_BYTES:
-                    answer += await response.content.read(MAX_ANSWER_BYTES)
+                answer = await read_bounded(response, MAX_ANSWER_BYTES)
                 return response.status, answer, response.headers
 
 

@@ -4,7 +4,8 @@ import base64
 import re
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from steelyard.errors import ConfigurationError
 from steelyard.json_text import read_json
 from steelyard.smartbox.access_token import AccessToken
 from steelyard.smartbox.answers import TRANSIENT, Answers, read_answers, read_problem
-from steelyard.smartbox.asking import failures_told
+from steelyard.smartbox.asking import failures_told, read_bounded
 from steelyard.smartbox.errors import (
     BatchRefused,
     PlatformProblem,
@@ -93,9 +94,18 @@ class Platform:
         """The station's access token. Raises PlatformProblem; StationRefused for a revoked one."""
         return await self._token.get()
 
-    def forget(self, token: str) -> None:
-        """The platform does not take this token."""
-        self._token.forget(token)
+    @asynccontextmanager
+    async def with_token(self) -> AsyncIterator[str]:
+        """A token for one request; with its failure it is forgotten, for it may be the reason.
+
+        Raises PlatformProblem; StationRefused for a revoked station.
+        """
+        token = await self._token.get()
+        try:
+            yield token
+        except PlatformProblem:
+            self._token.forget(token)
+            raise
 
     async def register(self, tickets: Sequence[Waiting], head: AlibiHead | None = None) -> Answers:
         """Send one batch; safe to repeat, for the tickets' ids make it idempotent.
@@ -169,7 +179,7 @@ class Platform:
                 ) as response:
                     if own is not None:
                         own.learn(response.headers.get("Date"), asked)
-                    answer = await _read_limited(response)
+                    answer = await read_bounded(response, MAX_ANSWER_BYTES)
                     return response.status, response.headers, answer
             except aiohttp.ClientConnectorCertificateError as error:
                 told = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
@@ -195,15 +205,6 @@ def _basic_auth(client_id: str, secret: str) -> str:
     """RFC 6749, 2.3.1: both are form-encoded before HTTP Basic joins them."""
     pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
     return "Basic " + base64.b64encode(pair.encode()).decode()
-
-
-async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
-    parts = bytearray()
-    async for part in response.content.iter_chunked(65_536):
-        parts += part
-        if len(parts) > MAX_ANSWER_BYTES:
-            raise PlatformProblem("the platform's answer is too long")
-    return bytes(parts)
 
 
 def _read_token(answer: bytes) -> tuple[str, float]:

@@ -17,7 +17,7 @@ Factor = Annotated[Decimal, Field(gt=0, le=1000, max_digits=15, allow_inf_nan=Fa
 
 
 def _check_interval(grams: int) -> int:
-    """OIML R 76-1, T.3.2: an interval is 1, 2 or 5 times a power of ten."""
+    """OIML R 76-1, 4.2.2.1: an interval is 1, 2 or 5 times a power of ten."""
     digits = str(grams).rstrip("0")
     if digits not in {"1", "2", "5"}:
         raise ValueError("must be 1, 2 or 5 times a power of ten")
@@ -219,8 +219,9 @@ class SmartBoxSettings(DisplaySettings):
     revocation_seconds: float = Field(
         default=20.0,
         ge=1,
-        le=60,
-        description="Time between two looks at the revocation list, if `enrolled`.",
+        le=50,
+        description="Time between two looks at the revocation list, if `enrolled`: a revoked cell "
+        "is out two seconds later at the latest, within a minute of its revocation.",
     )
     management_url: HttpsUrl = Field(description="Base URL of the management API.")
     tickets_url: HttpsUrl = Field(description="Base URL of the tickets API.")

@@ -25,7 +25,7 @@ ROW_COLUMNS = (
     "vehicle",
     "tare_kg",
 )
-# OIML R 76-1, T.3.2: 1, 2 or 5 times a power of ten. 50 kg is the greatest of truck scales.
+# OIML R 76-1, 4.2.2.1: 1, 2 or 5 times a power of ten. 50 kg is the greatest of truck scales.
 INTERVALS = tuple(step * 10**power for power in range(5) for step in (1, 2, 5))
 FLUSH_LINES = 10_000
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.ledger.protocol import ContractView, ContractWriter, NodeRef, SigningKey
@@ -12,18 +12,23 @@ from steelyard.store.models import Customer, Node, NodeRole, Station, StationSta
 from steelyard.store.row_seal import check_row, check_stations, missing_admin_node
 from steelyard.store.vault import Place, Vault
 from steelyard.tickets.errors import StationInactive
+from steelyard.tickets.known_routes import active_webhooks
 from steelyard.tickets.nodes import node_reference
 from steelyard.tickets.search import Source
 
 
 @dataclass(frozen=True, slots=True)
 class StationAccess:
-    """What a station may register with: its contract, and the weighbridges it has or had."""
+    """What a station may register with: its contract, and the weighbridges it has or had.
+
+    `watched` tells whether a webhook of its customer's is to hear of deviations.
+    """
 
     station_name: str
     customer_id: str
     writer: ContractWriter
     scale_serials: frozenset[str]
+    watched: bool
 
 
 class Directory:
@@ -65,12 +70,16 @@ class Directory:
                 raise StationInactive
             check_row(self._vault, row)
             check_row(self._vault, node)
-            serials = await session.scalars(
+            # Each registration asks for both, so one statement does.
+            watched = exists().where(*active_webhooks(row.customer_id))
+            bridges = await session.execute(
                 # Also of deleted weighbridges: a SmartBox may deliver what it weighed before.
-                select(Weighbridge.scale_serial).where(Weighbridge.station_id == row.id)
+                select(Weighbridge.scale_serial, watched).where(Weighbridge.station_id == row.id)
             )
+            known = dict(bridges.all())
+            writer = self._writer(row, node)
             return StationAccess(
-                row.name, row.customer_id, self._writer(row, node), frozenset(serials)
+                row.name, row.customer_id, writer, frozenset(known), any(known.values())
             )
 
     def _node_ref(self, node: Node) -> NodeRef:

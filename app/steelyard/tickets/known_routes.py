@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.store.database import Database
@@ -35,12 +35,12 @@ class KnownRoutes:
 
     async def watched(self, customer_id: str) -> Watched:
         """The same with the active webhooks; no routes where there is nobody to tell."""
-        active = (Webhook.customer_id == customer_id, Webhook.status == Status.ACTIVE)
+        statement = select(Webhook.id).where(*active_webhooks(customer_id)).order_by(Webhook.id)
         async with self._database.session(read_only=True) as session:
-            if not await session.scalar(select(exists().where(*active))):
+            webhooks = tuple(await session.scalars(statement))
+            if not webhooks:
                 return Watched((), ())
-            webhooks = await session.scalars(select(Webhook.id).where(*active).order_by(Webhook.id))
-            return Watched(await self._routes(session, customer_id), tuple(webhooks))
+            return Watched(await self._routes(session, customer_id), webhooks)
 
     async def _routes(self, session: AsyncSession, customer_id: str) -> tuple[ActiveRoute, ...]:
         rows = await session.scalars(
@@ -53,3 +53,8 @@ class KnownRoutes:
     def _active(self, row: Route) -> ActiveRoute:
         plan = open_plan(self._vault, row)
         return ActiveRoute(row.id, row.name, plan, VehiclePattern(plan.vehicle))
+
+
+def active_webhooks(customer_id: str) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of a customer's webhooks that are to be told."""
+    return Webhook.customer_id == customer_id, Webhook.status == Status.ACTIVE

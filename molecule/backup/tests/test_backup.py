@@ -68,6 +68,7 @@ def test_keys_are_in_their_own_repository(host):
                 "--no-cache --json snapshots"
             )
             assert ("vault.json" in listed) is present
+            assert ("platform/enrolment/authority.key" in listed) is present
 
 
 def test_the_pair_was_stopped_in_order(host):
@@ -109,6 +110,19 @@ def test_files_have_their_owners_and_modes(host):
             assert (file.user, file.group, file.mode) == (owner, owner, mode), path
             assert file.content_string == f"{path}\n"
         assert host.file("/var/lib/steelyard-nodes/north/geth").uid == 4711
+
+
+def test_the_devices_authority_is_the_one_that_it_was(host):
+    """Every file of it, for root alone, and it can be used: no device must enrol again."""
+    with host.sudo():
+        host.check_output("diff -r /root/enrolment-before /etc/steelyard/platform/enrolment")
+        for name, mode in ((".", 0o700), ("authority.key", 0o600)):
+            file = host.file(f"/etc/steelyard/platform/enrolment/{name}")
+            assert (file.user, file.group, file.mode) == ("root", "root", mode)
+        said = host.check_output(
+            f"{PROGRAM} pki show --authority /etc/steelyard/platform/enrolment"
+        )
+        assert said.startswith("Devices of the scenario, until ")
 
 
 def test_the_smartboxs_database_is_whole(host):

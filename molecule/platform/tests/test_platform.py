@@ -2,8 +2,11 @@
 
 import json
 import re
+import shlex
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 from scenario import assert_confined
 
 APIS = ("steelyard-management-api", "steelyard-tickets-api")
@@ -32,6 +35,30 @@ def root(host):
     """The machine, as root."""
     with host.sudo():
         yield host
+
+
+# A load cell as far as enrolment goes: its key and request, the proof of its code, and the seal.
+DEVICE = """
+import json, sys
+from pathlib import Path
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from steelyard.pki.claims import ClaimCode
+from steelyard.pki.fresh import FreshDevice, Papers
+device = FreshDevice(Path("/root/cell"), ClaimCode.parse(sys.argv[1]))
+request = device.request("LC-1")
+if sys.argv[2:]:
+    told = json.loads(sys.argv[2])
+    der = lambda load, pem: load(pem.encode()).public_bytes(Encoding.DER)
+    device.check(Papers(
+        der(x509.load_pem_x509_certificate, told["certificate"]),
+        der(x509.load_pem_x509_certificate, told["authority"]),
+        der(x509.load_pem_x509_crl, told["revocations"]), bytes.fromhex(told["seal"])))
+    print("good")
+else:
+    print(json.dumps({"claim": device.code.locator, "proof": device.proof(request).hex(),
+                      "request": request.public_bytes(Encoding.PEM).decode()}))
+"""
 
 
 def has_ledger(host) -> bool:
@@ -169,6 +196,55 @@ def test_a_provisioned_station_registers_a_ticket(root):
     )
     page = curl(root, "/v1/tickets", f"-H 'Authorization: Bearer {user}'", port=8444)
     assert [one["ticketID"] for one in page["tickets"]] == [TICKET["ticketID"]]
+
+
+def test_the_devices_authority_is_roots(root):
+    """Beside the other secrets, and good for no host; the service reads it as a credential."""
+    directory = root.file(f"{SECRETS}/enrolment")
+    assert (directory.user, directory.mode) == ("root", 0o700)
+    for name in ("authority.key", "authority.pem", "crl.pem"):
+        file = root.file(f"{SECRETS}/enrolment/{name}")
+        assert (file.user, file.group, file.mode) == ("root", "root", 0o600)
+    assert not root.file(f"{SECRETS}/enrolment.new").exists
+    said = root.check_output(f"{program(root)} pki show --authority {SECRETS}/enrolment")
+    assert said.startswith("Devices of the scenario, until ")
+    pem = root.file(f"{SECRETS}/enrolment/authority.pem").content
+    constraints = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(
+        x509.NameConstraints
+    )
+    assert constraints.critical
+    assert constraints.value.excluded_subtrees
+    owned = {
+        name: root.check_output(f"systemctl cat steelyard-{name}")
+        for name in ("management-api", "tickets-api")
+    }
+    assert f"enrolment-key:{SECRETS}/enrolment/authority.key" in owned["management-api"]
+    assert "enrolment" not in owned["tickets-api"]
+
+
+def test_a_load_cell_enrols_by_a_claim_code(root):
+    """An administrator makes the code; the certificate is of the authority, for 30 days."""
+    if not has_ledger(root):
+        pytest.skip("no device is registered on this machine")
+    password = root.file(f"{SECRETS}/secrets/user-ops@acme.example.password").content_string
+    user = token(
+        root, grant_type="password", username="ops@acme.example", password=password.strip()
+    )
+    bearer = f"-H 'Authorization: Bearer {user}'"
+    found = curl(root, "/v1/devices", bearer)["items"]
+    (cell,) = (one for one in found if one["serial"] == "LC-1")
+    code = curl(root, f"/v1/devices/{cell['id']}/claim", bearer, "-X POST")["code"]
+    python = f"{program(root).rpartition('/')[0]}/python"
+    device = f"{python} -c {shlex.quote(DEVICE)} {code}"
+    root.run(f"printf %s {shlex.quote(root.check_output(device))} > /root/enrolment.json")
+    answer = curl(
+        root, "/v1/enrolment", "-H 'Content-Type: application/json' -d @/root/enrolment.json"
+    )
+    assert root.check_output(f"{device} {shlex.quote(json.dumps(answer))}") == "good"
+    certificate = x509.load_pem_x509_certificate(answer["certificate"].encode())
+    assert certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=31)
+    kept = root.file(f"{SECRETS}/enrolment/authority.pem").content
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(kept))
 
 
 def test_the_database_is_the_services_own(root):

@@ -2,6 +2,7 @@
 
 import json
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,9 @@ def test_a_killed_smartbox_loses_nothing(box):
             break
         time.sleep(1)
     assert registered(box) == 5
+
+
+def test_the_inventorys_settings_are_in_force(box):
+    """How long weighings are kept, and how much of the disk is not for them."""
+    told = tomllib.loads(box.file("/etc/steelyard/smartbox.toml").content_string)["smartbox"]
+    assert (told["alibi_years"], told["reserve_bytes"]) == (12, 33_554_432)

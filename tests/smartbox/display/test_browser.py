@@ -125,6 +125,33 @@ async def test_it_speaks_three_languages(front: Start) -> None:
         assert await page.title() == "Visor de pesagem"
 
 
+async def test_nothing_is_cut_off_on_a_small_touch_screen(front: Start) -> None:
+    """In every language each reason stands there whole, and no plate is broken at its dashes."""
+    one = await front()
+    await busy_station(one)
+    async with browser() as chromium, page_of(chromium, f"{one.url}/display/", **TOUCH) as page:
+        await shows(page, "#ticket-rows", "Registered")
+        for language in ("en", "pt", "de"):
+            await page.select_option("#language", language)
+            await page.wait_for_selector(f"html[lang={language}]")
+            cut = await page.eval_on_selector_all(
+                ".button small",
+                "all => all.filter(one => one.scrollHeight > one.clientHeight + 1)"
+                ".map(one => one.textContent)",
+            )
+            assert cut == []
+            tall = await page.eval_on_selector_all(
+                "#ticket-rows .vehicle",
+                "all => all.map(one => { const range = document.createRange();"
+                " range.selectNodeContents(one);"
+                " return new Set([...range.getClientRects()].map(line => line.top)).size; })",
+            )
+            assert set(tall) == {1}
+            assert await page.evaluate(
+                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+            )
+
+
 async def test_a_rolling_weight_is_not_read_out(front: Start) -> None:
     """The live region says the weight that came to rest, not the hundred before it."""
     one = await front()

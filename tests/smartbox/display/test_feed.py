@@ -61,6 +61,22 @@ async def test_a_ticket_is_followed_to_the_ledger(front: Start) -> None:
     assert told["counts"] == {"waiting": 0, "refused": 1}
 
 
+async def test_a_dismissed_ticket_asks_for_nobody(front: Start) -> None:
+    """It is still shown, with the platform's reason and why it is settled; it counts no more."""
+    one = await front()
+    ids = [await one.weigh(), await one.weigh()]
+    for ticket in ids:
+        await one.refuse(ticket, "the weighbridge is unknown")
+    told = await one.told("tickets", lambda told: told["counts"] == {"waiting": 0, "refused": 2})
+    await one.recorder.run(one.outbox.dismiss, [ids[0]], 1, "weighed again by hand")
+    told = await one.told("tickets", lambda told: told["counts"] != {"waiting": 0, "refused": 2})
+    assert told["counts"] == {"waiting": 0, "refused": 1}
+    newest, oldest = told["tickets"]
+    assert (newest["state"], newest["settled"]) == ("refused", None)
+    assert (oldest["state"], oldest["settled"]) == ("dismissed", "weighed again by hand")
+    assert oldest["problem"]["detail"] == "the weighbridge is unknown"
+
+
 async def test_two_displays_see_what_one_of_them_does(front: Start) -> None:
     """A tare that one takes, the other shows; for another load it is not taken at all."""
     one = await front()

@@ -80,6 +80,14 @@ def test_a_refused_ticket_says_why(fonts: Fonts) -> None:
     entry = make_entry()
     refused = Entry(entry.ticket, 12, "refused", None, {"detail": "the weighbridge is unknown"})
     sheet = sheet_of(refused)
+    settled = Entry(entry.ticket, 12, "dismissed", None, refused.problem, "weighed again by hand")
+    assert "print again" not in sheet_of(settled).about_code
+    told = [(line.label, line.value) for line in sheet_of(settled).way]
+    assert told[0][1] == "Refused, and settled otherwise"
+    assert told[1:] == [
+        ("Reason", "the weighbridge is unknown"),
+        ("Settled", "weighed again by hand"),
+    ]
     assert sheet.code is None
     text = text_of(draw_pdf(sheet, fonts))
     assert squeezed("the weighbridge is unknown") in text

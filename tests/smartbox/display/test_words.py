@@ -79,7 +79,9 @@ def test_every_code_of_the_scale_has_its_text() -> None:
     wanted |= {f"state.{state}" for state in STATES}
     wanted |= {f"step.{step}" for step in Step}
     wanted |= {f"why.{code}" for code in reason_codes()}
-    wanted |= {f"ledger.{state}" for state in ("queued", "sending", "registered", "refused")}
+    wanted |= {
+        f"ledger.{state}" for state in ("queued", "sending", "registered", "refused", "dismissed")
+    }
     wanted |= {f"status.{status}" for status in ("ok", "overload", "below-min", "degraded")}
     assert wanted - known == set()
     assert "moves" in reason_codes()

@@ -19,14 +19,18 @@ from steelyard.ticket import Receipt, Ticket
 
 Result = TypeVar("Result")
 
-_COLUMNS = "sequence, body, state, transaction_hash, block_number, problem"
+# A dismissed ticket is `refused` still, but nobody need look after it.
+_STATE = "CASE WHEN dismissals.ticket IS NULL THEN tickets.state ELSE 'dismissed' END"
+_COLUMNS = f"sequence, body, {_STATE}, transaction_hash, block_number, problem, dismissals.reason"
+_TABLES = "tickets LEFT JOIN dismissals ON dismissals.ticket = tickets.id"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A ticket and how far it is: `queued`, `sending`, `registered`, `refused`.
+    """A ticket and how far it is: `queued`, `sending`, `registered`, `refused`, `dismissed`.
 
-    `sequence` is the number of its alibi record; `problem` is why the platform refused it.
+    `sequence` is the number of its alibi record; `problem` is why the platform refused it, and
+    `settled` why somebody dismissed it all the same.
     """
 
     ticket: Ticket
@@ -34,6 +38,7 @@ class Entry:
     state: str
     receipt: Receipt | None
     problem: dict[str, Any] | None
+    settled: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What a display shows of it."""
@@ -45,6 +50,7 @@ class Entry:
             if self.receipt
             else None,
             "problem": self.problem,
+            "settled": self.settled,
         }
 
 
@@ -65,7 +71,10 @@ class Book:
         return await self._ask(self._last, count)
 
     async def unsettled(self) -> dict[str, int]:
-        """How many tickets wait for the platform and were refused. Raises StorageUnavailable."""
+        """How many tickets wait for the platform, and how many refused ones for a person.
+
+        Raises StorageUnavailable.
+        """
         return await self._ask(self._unsettled)
 
     async def get(self, ticket_id: str) -> Entry:
@@ -96,20 +105,21 @@ class Book:
         return int(next(self._rows("PRAGMA data_version"))[0])
 
     def _last(self, count: int) -> list[Entry]:
-        sql = f"SELECT {_COLUMNS} FROM tickets ORDER BY sequence DESC LIMIT ?"  # noqa: S608 - the columns stand above
+        sql = f"SELECT {_COLUMNS} FROM {_TABLES} ORDER BY sequence DESC LIMIT ?"  # noqa: S608 - the columns stand above
         return [_entry(row) for row in self._rows(sql, count)]
 
     def _unsettled(self) -> dict[str, int]:
         counts = {"waiting": 0, "refused": 0}
         for state, count in self._rows(
             "SELECT state, count(*) FROM tickets "
-            "WHERE state IN ('queued', 'sending', 'refused') GROUP BY state"
+            "WHERE state IN ('queued', 'sending', 'refused') "
+            "AND id NOT IN (SELECT ticket FROM dismissals) GROUP BY state"
         ):
             counts["refused" if state == "refused" else "waiting"] += count
         return counts
 
     def _get(self, ticket_id: str) -> Entry | None:
-        sql = f"SELECT {_COLUMNS} FROM tickets WHERE id = ?"  # noqa: S608 - as above
+        sql = f"SELECT {_COLUMNS} FROM {_TABLES} WHERE id = ?"  # noqa: S608 - as above
         return next((_entry(row) for row in self._rows(sql, ticket_id)), None)
 
     def _close(self) -> None:
@@ -118,10 +128,11 @@ class Book:
             self._connection = None
 
 
-def _entry(row: tuple[int, str, str, str | None, int | None, str | None]) -> Entry:
-    sequence, body, state, transaction, block, problem = row
+def _entry(row: tuple[int, str, str, str | None, int | None, str | None, str | None]) -> Entry:
+    sequence, body, state, transaction, block, problem, settled = row
     ticket = Ticket.model_validate_json(body)
     receipt = None
     if transaction is not None and block is not None:
         receipt = Receipt(ticket_id=ticket.id, transaction_hash=transaction, block_number=block)
-    return Entry(ticket, sequence, state, receipt, json.loads(problem) if problem else None)
+    reason = json.loads(problem) if problem else None
+    return Entry(ticket, sequence, state, receipt, reason, settled)

@@ -74,13 +74,15 @@ def make_sheet(entry: Entry, station: str, words: Words) -> Sheet:
         cells=tuple(Line(c.serial, words.kilograms(c.weight, 3)) for c in ticket.cells),
         way_title=say("sheet.ledger"),
         way=tuple(_way(entry, words)),
-        refused=entry.state == "refused",
-        about_code=say(_about_code(code)),
+        refused=entry.problem is not None,
+        about_code=say(_about_code(entry, code)),
         code=code,
     )
 
 
-def _about_code(code: Code | None) -> str:
+def _about_code(entry: Entry, code: Code | None) -> str:
+    if entry.settled is not None:
+        return "sheet.never-code"
     if code is None:
         return "sheet.no-code"
     return "sheet.code" if code.has_ticket else "sheet.code-receipt-only"
@@ -95,7 +97,9 @@ def _way(entry: Entry, words: Words) -> list[Line]:
             Line(words.say("sheet.block"), str(entry.receipt.block_number)),
         ]
     if entry.problem is not None:
-        return [state, Line(words.say("sheet.why"), why_refused(entry.problem))]
+        why = Line(words.say("sheet.why"), why_refused(entry.problem))
+        settled = [Line(words.say("sheet.settled"), entry.settled)] if entry.settled else []
+        return [state, why, *settled]
     return [state]
 
 

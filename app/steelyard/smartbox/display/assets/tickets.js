@@ -13,7 +13,7 @@ export function showTickets({ tickets, counts, error }, bridgeOf) {
   at("ticket-rows").replaceChildren(...rows);
 }
 
-function row({ ticket, state, receipt, problem }, bridgeOf) {
+function row({ ticket, state, receipt, problem, settled }, bridgeOf) {
   const link = make("a", {
     href: `/display/tickets/${ticket.ticketID}?lang=${spoken()}`,
     "aria-label": say("tickets.print", { id: ticket.ticketID }),
@@ -24,17 +24,18 @@ function row({ ticket, state, receipt, problem }, bridgeOf) {
   const status = ticket.scaleStatus === "ok" ? ""
     : knows(`status.${ticket.scaleStatus}`) ? say(`status.${ticket.scaleStatus}`) : ticket.scaleStatus;
   return make("tr", { class: state }, make("td", {}, link), make("td", {}, scale),
-    make("td", {}, ticket.vehicle ?? "\u2013"), ...cells,
-    make("td", {}, way(state, receipt, problem), ...(status ? [make("strong", {}, status)] : [])));
+    make("td", { class: "vehicle" }, ticket.vehicle ?? "\u2013"), ...cells,
+    make("td", {}, way(state, receipt, problem, settled), ...(status ? [make("strong", {}, status)] : [])));
 }
 
-function way(state, receipt, problem) {
+function way(state, receipt, problem, settled) {
   const parts = [make("span", { class: "way" }, say(`ledger.${state}`))];
   if (receipt) {
     parts.push(make("span", {}, say("ledger.block", { block: receipt.blockNumber })),
       make("code", { title: receipt.transactionHash }, short(receipt.transactionHash)));
   }
   if (problem) parts.push(make("span", {}, String(problem.detail ?? problem.title ?? "")));
+  if (settled) parts.push(make("span", {}, say("ledger.settled", { text: settled })));
   return make("div", { class: "ledger" }, ...parts);
 }
 
