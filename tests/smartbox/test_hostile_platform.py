@@ -20,8 +20,8 @@ from smartbox_kit import START_MS, expected_ticket, plan, until
 from steelyard.smartbox.answers import Answers
 from steelyard.smartbox.batches import Limits
 from steelyard.smartbox.errors import PlatformProblem, StorageUnavailable
+from steelyard.smartbox.management import ANSWER_SECONDS, Management
 from steelyard.smartbox.management import MAX_ANSWER_BYTES as MOST_OF_MANAGEMENT
-from steelyard.smartbox.management import Management
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.outbox import Outbox, Waiting
 from steelyard.smartbox.pace import Backoff
@@ -224,6 +224,31 @@ async def test_no_answer_is_read_without_end() -> None:
         extra = 1
         with pytest.raises(PlatformProblem, match="too long"):
             await management.revocations()
+
+
+async def test_a_management_api_that_hangs_is_left() -> None:
+    """The look at the revocation list must come again within the minute."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        asked.set()
+        await go_on.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/v1/enrolment/revocations", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        management = Management(session, str(server.make_url("")).rstrip("/"), answer_seconds=0.2)
+        with pytest.raises(PlatformProblem, match="no answer in time"):
+            await management.revocations()
+        assert asked.is_set()
+        go_on.set()
+
+
+def test_a_revoked_device_is_out_within_a_minute_even_then() -> None:
+    """A look that hangs, the pause, the next look's answer, and what the cells' sessions take."""
+    pause = SmartBoxSettings.model_fields["revocation_seconds"].default
+    assert ANSWER_SECONDS + pause + 2 < 60
 
 
 class Moody:

@@ -12,8 +12,12 @@ from steelyard.pki.fresh import Papers
 from steelyard.smartbox.answers import read_problem
 from steelyard.smartbox.asking import failures_told, read_bounded
 from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem
+from steelyard.smartbox.platform import make_timeout
 
 MAX_ANSWER_BYTES = 1024 * 1024
+# Of one request. None of these waits for the ledger, and a device that is revoked is out within a
+# minute: a list that does not come, another look (20 s) and two seconds make less than that.
+ANSWER_SECONDS = 20.0
 _REFUSALS = frozenset({400, 403, 404, 409, 413, 422})
 
 
@@ -30,8 +34,11 @@ class Certified:
 class Management:
     """The routes under /v1/enrolment. Nothing here keeps a state but the list's ETag."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
         self._session = session
+        self._timeout = make_timeout(answer_seconds)
         self._url = f"{url}/v1/enrolment"
         self._etag = ""
 
@@ -73,7 +80,12 @@ class Management:
     ) -> tuple[int, bytes, Mapping[str, str]]:
         with failures_told(url):
             async with self._session.request(
-                method, url, json=body, headers=headers, allow_redirects=False
+                method,
+                url,
+                json=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=self._timeout,
             ) as response:
                 answer = await read_bounded(response, MAX_ANSWER_BYTES)
                 return response.status, answer, response.headers
