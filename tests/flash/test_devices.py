@@ -39,8 +39,8 @@ def test_a_card_is_taken() -> None:
     card = find("/dev/sdb", LSBLK)
     check(card, IMAGE)
     assert card.described() == (
-        "/dev/sdb, 31.9 GB, STORAGE DEVICE, serial 000000000821, usb; on it: /dev/sdb1 vfat 'BOOT', "
-        "/dev/sdb2 ext4 'rootfs'"
+        "/dev/sdb, 31.9 GB, STORAGE DEVICE, serial 000000000821, usb; on it: "
+        "/dev/sdb1 vfat 'BOOT', /dev/sdb2 ext4 'rootfs'"
     )
     check(find("/dev/mmcblk0", LSBLK), IMAGE)
     assert find("/dev/sdc", LSBLK).described().endswith("NOT REMOVABLE; on it: no partitions")
@@ -52,7 +52,7 @@ def test_a_card_is_taken() -> None:
         ("/dev/nvme0n1", "is the disk that this computer runs from"),  # below LUKS and LVM
         ("/dev/mapper/vg-root", "is the disk that this computer runs from"),
         ("/dev/sdb1", "is a partition: name the whole device, /dev/sdb"),
-        ("/dev/nvme0n1p2", "is a partition: name the whole device, /dev/nvme0n1"),
+        ("/dev/nvme0n1p2", "is the disk that this computer runs from"),
         ("/dev/sdd", "is in use (/media/ana/PHOTOS): unmount it first"),
         ("/dev/sde", "is in use ([SWAP]): unmount it first"),
         ("/dev/sdf", "is in use by /dev/md127 (raid1): stop that first"),
@@ -101,7 +101,7 @@ def test_what_is_no_device_is_refused(tmp_path: Path) -> None:
 
 def test_the_disk_of_this_very_computer_is_refused() -> None:
     """By the real lsblk; nothing is opened."""
-    number = os.stat("/").st_dev
+    number = Path("/").stat().st_dev
     link = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
     if not link.exists():
         pytest.skip("the root is on no block device here")
