@@ -40,14 +40,14 @@ class Platform:
 
     def smartbox_of(self, station: str, serial: str | None) -> str:
         """The id of a station's SmartBox. Raises FlashRefused unless there is exactly one."""
-        stations = self._items("stations", name=station)
+        stations = self._items("stations", {"name": station})
         if len(stations) != 1:
             raise FlashRefused(
                 f"{station}: the platform knows {len(stations)} stations of this name, and not "
                 "one: register it first, or name its SmartBox's id, device_id"
             )
         words = {"station_id": stations[0]["id"], "kind": "smartbox", "status": "active"}
-        found = self._items("devices", **words, **({"serial": serial} if serial else {}))
+        found = self._items("devices", words | ({"serial": serial} if serial else {}))
         if len(found) != 1:
             raise FlashRefused(
                 f"{station}: the platform knows {len(found)} SmartBoxes there"
@@ -56,7 +56,7 @@ class Platform:
             )
         return str(found[0]["id"])
 
-    def _items(self, kind: str, **query: str) -> list[dict[str, Any]]:
+    def _items(self, kind: str, query: dict[str, str]) -> list[dict[str, Any]]:
         page = self._ask("GET", f"/v1/{kind}?{urllib.parse.urlencode(query)}")
         return list(page["items"])
 
