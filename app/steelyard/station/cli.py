@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from steelyard.pki.files import PUBLIC, replace
-from steelyard.smartbox.cli import configure_logs
+from steelyard.smartbox.logs import configure_logs
 from steelyard.station.console import Console, as_text
 from steelyard.station.first_boot import FirstBoot
 from steelyard.station.growing import grow
