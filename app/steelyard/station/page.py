@@ -17,8 +17,13 @@ from steelyard.station.state import Shown
 
 REFRESH_SECONDS = 5
 _SHUTDOWN_SECONDS = 1.0
-# The display's own address: a browser that waits there finds the display when it is ready.
-PATHS = ("/", "/display/")
+# /display/ is the display's own address: a browser that waits there finds it when it is ready.
+ROUTES = (
+    ("GET", "/", "The page: what the first boot waits for"),
+    ("GET", "/display/", "The same"),
+    ("GET", "/state.json", "The same for programs"),
+    ("GET", "/first-boot.css", "Its style"),
+)
 _STYLE = files("steelyard.station") / "assets" / "first-boot.css"
 
 
@@ -38,8 +43,8 @@ class Page:
     async def start(self) -> int:
         """Listen; gives the port. Raises ConfigurationError."""
         application = web.Application(middlewares=[_near_only])
-        for path in PATHS:
-            application.router.add_get(path, self._page)
+        application.router.add_get("/", self._page)
+        application.router.add_get("/display/", self._page)
         application.router.add_get("/state.json", self._state)
         application.router.add_get("/first-boot.css", self._style)
         self._runner = web.AppRunner(

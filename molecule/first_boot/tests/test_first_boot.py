@@ -78,7 +78,7 @@ def test_what_needs_devices_is_confined_as_far_as_that_lets_it(box, unit):
 
 
 def test_the_units_are_in_order(box):
-    """systemd finds no fault with them."""
+    """By systemd's own check."""
     paths = [f"/etc/systemd/system/{unit}.service" for unit in (PREPARE, FIRST, FINISH, SMARTBOX)]
     grow = "/etc/systemd/system/steelyard-station-grow.service"
     done = box.run(f"systemd-analyze verify --man=no {' '.join([*paths, grow])}")
