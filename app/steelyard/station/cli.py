@@ -91,9 +91,7 @@ def status(config: Path | None, as_json: bool) -> None:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        enrolled = Places(settings).is_enrolled()
-        told = "the SmartBox is enrolled" if enrolled else "the first boot has not begun"
-        raise click.ClickException(f"{told}: {path} is not there") from None
+        raise click.ClickException(f"{_without_state(settings)}: {path} is not there") from None
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -101,6 +99,14 @@ def status(config: Path | None, as_json: bool) -> None:
         **{**found, "addresses": tuple(found["addresses"]), "state": State(**found["state"])}
     )
     click.echo(as_text(shown), nl=False)
+
+
+def _without_state(settings: StationSettings) -> str:
+    try:
+        enrolled = Places(settings).is_enrolled()
+    except PermissionError:
+        return "only root sees whether the SmartBox is enrolled"
+    return "the SmartBox is enrolled" if enrolled else "the first boot has not begun"
 
 
 async def _first_boot(settings: StationSettings) -> None:

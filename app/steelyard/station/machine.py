@@ -69,10 +69,10 @@ class Machine:
 
     def _authorize(self, card: Card) -> None:
         self.places.ssh.mkdir(parents=True, exist_ok=True)
-        text = "".join(f"{key}\n" for key in card.ssh_keys)
+        content = "".join(f"{key}\n" for key in card.ssh_keys).encode()
         path = self.places.ssh / AUTHORIZED
-        if not path.exists() or path.read_text("utf-8") != text:
-            replace(path, text.encode(), PUBLIC)
+        if not path.exists() or path.read_bytes() != content:
+            replace(path, content, PUBLIC)
 
     def _make_host_key(self) -> None:
         key = self.places.ssh / HOST_KEY

@@ -98,6 +98,8 @@ def _wipe(places: Places, faults: list[str]) -> None:
             BootPartition(places.card).finish_wiping()
     except MachineRefuses as problem:
         faults.append(problem.detail)
+    except OSError as error:
+        faults.append(f"{error.filename}: {error.strerror}")
     except CardUnusable:
         # Told already. It stays as it is, for whoever corrects it.
         return
