@@ -36,6 +36,8 @@ from steelyard.registry.settings import ManagementSettings
 from steelyard.settings import Section
 from steelyard.smartbox.display.views import ROUTES as DISPLAY_ROUTES
 from steelyard.smartbox.operator_page import ROUTES as OPERATOR_ROUTES
+from steelyard.station import card
+from steelyard.station.page import ROUTES as FIRST_BOOT_ROUTES
 from steelyard.store.database import Database
 from steelyard.store.key_ring import KeyRing
 from steelyard.store.settings import StoreSettings
@@ -206,6 +208,11 @@ def routes_page() -> Iterator[str]:
     yield from ("", "## SmartBox", "", "On 127.0.0.1; `/display/` at `display_host` as well.", "")
     rows = [("GET", "/", "The status page, as JSON"), *DISPLAY_ROUTES, *OPERATOR_ROUTES]
     yield from table(("route", "what"), [(f"`{verb} {path}`", what) for verb, path, what in rows])
+    yield from ("", "## First boot of a station", "")
+    yield "On the display's port at all addresses, for who is near, until there is a SmartBox."
+    yield ""
+    rows = FIRST_BOOT_ROUTES
+    yield from table(("route", "what"), [(f"`{verb} {path}`", what) for verb, path, what in rows])
 
 
 def _route(endpoint: Endpoint) -> tuple[str, str, str, str]:
@@ -267,10 +274,21 @@ INVENTORY_VARIABLES = {
     "steelyard_station_file": "The station bundle's name there.",
     "steelyard_station_checksum": "Its SHA-256.",
     "smartbox_cell_networks": "Networks of a SmartBox's load cells that no inventory lists.",
+    "flash_image": "flash: the stations' image, `NAME.img.xz`; its map and signature beside it.",
+    "flash_public_key": "flash: the Ed25519 public key (PEM) of whoever signs images.",
+    "flash_ca_file": "flash: the authority of the platform's certificates (PEM), for the cards.",
+    "flash_stations": "flash: what each station's card says, by the station's name.",
+    "flash_common": "flash: what all cards say, below each station's own.",
+    "flash_claims_directory": "flash: directory with a file `NAME.claim` for each station.",
+    "flash_token_file": "flash: an administrator's access token, to ask for claim codes.",
 }
 PLAYBOOK_ARGUMENTS = {
     "customer": "add-customer: the customer's name.",
-    "station": "add-station, remove-station: the station's name.",
+    "station": "add-station, remove-station, flash: the station's name.",
+    "device": "flash: the card's device, as /dev/sdb, or a file.",
+    "devices": "flash: a device for each of many stations, as JSON.",
+    "stations": "flash: `all` or names with commas, for one after another in one reader.",
+    "flash_confirmed": "flash: devices, with commas, that are erased without a question.",
     "smartbox_is_lost": "remove-station: ask nothing of a SmartBox that is gone.",
     "drain_seconds": "remove-station: how long the SmartBox may take to send what waits; 600.",
     "host": "restore: the host. single: which host carries the platform.",
@@ -319,6 +337,19 @@ def consortium_page() -> Iterator[str]:
         yield from table(("field", "what", "default"), rows)
 
 
+def card_page() -> Iterator[str]:
+    """The file `station.json` on a station's card, from its models."""
+    yield from ("# What a station's card says", "", NOTE, "")
+    yield "`steelyard/station.json` on the card's first partition, beside `ca.pem`, the authority"
+    yield "of the platform's certificates: see [how to flash](../how-to/flash.md)."
+    for one in (card.Card, card.Network, card.Addressing, card.Wifi):
+        yield from ("", f"## {one.__name__}", "", first_paragraph(one.__doc__), "")
+        rows = [
+            (f"`{name}`", *_default_and_meaning(field)) for name, field in one.model_fields.items()
+        ]
+        yield from table(("member", "default", "meaning"), rows)
+
+
 def _is_described(one: Any, base: type) -> bool:
     return isinstance(one, type) and issubclass(one, base) and one is not base
 
@@ -349,6 +380,7 @@ def _default(field: FieldInfo) -> str:
 PAGES_MADE = {
     "playbooks.md": playbooks_page,
     "consortium.md": consortium_page,
+    "card.md": card_page,
     "settings.md": settings_page,
     "commands.md": commands_page,
     "routes.md": routes_page,

@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "provision": {"errors", "json_text", "secret_files"},
     "coap": {"settings", "errors", "secret_files", "pki"},
     "smartbox": GROUND | {"coap", "pki"},
+    "station": {"settings", "errors", "json_text", "weighings", "pki", "smartbox"},
     "loadcell": GROUND | {"coap", "pki"},
     "collector": {"settings", "errors", "exposition", "node"},
     "backup": {"settings", "errors", "exposition", "secret_files"},
@@ -57,6 +58,7 @@ INFRA = Path(__file__).parent.parent / "infra"
 INFRA_ALLOWED: dict[str, set[str]] = {
     "consortium": set(),
     "firewall": set(),
+    "flash": {"steelyard.station", "steelyard.secret_files", "steelyard.errors"},
     "machines": {"steelyard.network"},
     "sentences": set(),
     "stack": {"consortium"},

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "provision": ("steelyard.provision.cli", "provision", "Register what a consortium has."),
     "sandbox": ("steelyard.sandbox.cli", "sandbox", "Run an embedded consortium (development)."),
     "smartbox": ("steelyard.smartbox.cli", "smartbox", "Run a station's SmartBox."),
+    "station": ("steelyard.station.cli", "station", "Set a station up from its card."),
     "tickets-api": ("steelyard.tickets.cli", "tickets_api", "Serve the weighing tickets API."),
     "vault": ("steelyard.store.vault_cli", "vault", "Make and rotate the vault's keys."),
     "verify": ("steelyard.ledger.cli", "verify", "Prove a receipt at one's own node."),

@@ -5,14 +5,24 @@ from contextlib import contextmanager
 
 import aiohttp
 
-from steelyard.smartbox.errors import PlatformProblem, PlatformUnreached
+from steelyard.smartbox.errors import PlatformProblem, PlatformUnreached, PlatformUntrusted
+
+BAD_CERTIFICATE = "the platform's certificate does not hold (is the SmartBox's clock right?)"
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL's x509_vfy.h.
+_WRONG_TIME = (9, 10)
 
 
 @contextmanager
 def failures_told(url: str) -> Iterator[None]:
-    """Turn what aiohttp raises into PlatformUnreached and PlatformProblem, with the URL."""
+    """Turn what aiohttp raises into the subclasses of PlatformProblem, with the URL."""
     try:
         yield
+    except aiohttp.ClientConnectorCertificateError as error:
+        told = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
+        code = getattr(error.certificate_error, "verify_code", 0)
+        raise PlatformUntrusted(
+            f"{url}: {BAD_CERTIFICATE}: {told}", by_time=code in _WRONG_TIME
+        ) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise PlatformUnreached(f"{url}: {type(error).__name__}: {error}") from None
     except TimeoutError:

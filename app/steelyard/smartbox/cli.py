@@ -3,19 +3,18 @@
 import asyncio
 import json
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 
 from steelyard.smartbox.calibrate_cli import calibrate
 from steelyard.smartbox.doctor_cli import doctor
 from steelyard.smartbox.enrol_cli import enrol_cells, enrol_smartbox
 from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.local_page import press, read_page
+from steelyard.smartbox.logs import configure_logs
 from steelyard.smartbox.operator_page import ACTIONS
 from steelyard.smartbox.outbox import Outbox
 from steelyard.smartbox.recorder import OUTBOX_FILE
@@ -29,21 +28,6 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _config = click.option(
     "--config", type=_FILE, envvar="STEELYARD_CONFIG", help="TOML file with the section smartbox."
 )
-
-
-def configure_logs() -> None:
-    """Log JSON lines to standard error."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.EventRenamer("message"),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
 
 
 @click.group()

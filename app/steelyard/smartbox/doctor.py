@@ -25,7 +25,7 @@ from steelyard.secret_files import read_secret_line
 from steelyard.smartbox.errors import PlatformProblem, StationRefused
 from steelyard.smartbox.http_date import read_http_date
 from steelyard.smartbox.local_page import read_page
-from steelyard.smartbox.platform import Platform, make_timeout, make_tls_context
+from steelyard.smartbox.platform import Platform, make_session, make_tls_context
 from steelyard.smartbox.room import Room
 from steelyard.smartbox.settings import SmartBoxSettings
 
@@ -204,9 +204,7 @@ async def check_platform(settings: SmartBoxSettings) -> tuple[list[Finding], lis
     except ConfigurationError as problem:
         remedy = "bring the file again: enrol the SmartBox anew, or run its play"
         return [Finding("platform", Level.FAILURE, problem.detail, remedy)], []
-    connector = aiohttp.TCPConnector(ssl=tls)
-    timeout = make_timeout(TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+    async with make_session(tls, TIMEOUT_SECONDS, settings.proxy_url) as session:
         urls = {"management API": settings.management_url, "tickets API": settings.tickets_url}
         reached = await asyncio.gather(*(_reach(session, url) for url in urls.values()))
         findings = [

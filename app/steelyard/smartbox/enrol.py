@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
@@ -18,7 +17,7 @@ from steelyard.pki.fresh import FreshDevice
 from steelyard.settings import as_toml
 from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem
 from steelyard.smartbox.management import Management
-from steelyard.smartbox.platform import make_timeout, make_tls_context
+from steelyard.smartbox.platform import make_session, make_tls_context
 from steelyard.smartbox.settings import SmartBoxSettings
 
 CONFIG_FILE = "smartbox.toml"
@@ -36,6 +35,8 @@ class Wanted:
     into: Path
     data_directory: Path
     serial: str | None = None
+    proxy: str | None = None
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,7 @@ async def enrol(wanted: Wanted, code: ClaimCode) -> Enrolled:
     tls = make_tls_context(wanted.ca_file)
     request = device.request(wanted.serial)
     pem = request.public_bytes(Encoding.PEM).decode()
-    connector = aiohttp.TCPConnector(ssl=tls)
-    timeout = make_timeout(TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+    async with make_session(tls, TIMEOUT_SECONDS, wanted.proxy) as session:
         management = Management(session, wanted.platform)
         certified = await management.enrol(code.locator, pem, device.proof(request))
     if certified.kind != "smartbox" or certified.configuration is None:
@@ -136,6 +135,8 @@ def _settings(
         "ca_file": str(into / CA_FILE),
         "client_id": _text(given, "client_id"),
         "client_secret_file": str(into / SECRET_FILE),
+        **({"proxy_url": wanted.proxy} if wanted.proxy is not None else {}),
+        **({"display_time_zone": wanted.time_zone} if wanted.time_zone is not None else {}),
         "weighbridges": bridges,
     }
 

@@ -4,15 +4,14 @@ import asyncio
 import sys
 from pathlib import Path
 
-import aiohttp
 import click
 
 from steelyard.errors import ConfigurationError
 from steelyard.smartbox.cell_relay import RelayResource, open_relay
 from steelyard.smartbox.enrol import TIMEOUT_SECONDS, Wanted, check_url, enrol, parse_code
 from steelyard.smartbox.management import Management
-from steelyard.smartbox.platform import make_timeout, make_tls_context
-from steelyard.smartbox.settings import SmartBoxSettings
+from steelyard.smartbox.platform import make_session, make_tls_context
+from steelyard.smartbox.settings import SmartBoxSettings, check_proxy
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
@@ -49,15 +48,29 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
     show_default=True,
     help="Directory of the alibi memory and the outbox.",
 )
+@click.option(
+    "--proxy",
+    help="URL of an HTTP proxy on the way to the platform, as http://proxy.example:3128.",
+)
 def enrol_smartbox(
-    url: str, claim: str, ca_file: Path, serial: str | None, into: Path, data_directory: Path
+    url: str,
+    claim: str,
+    ca_file: Path,
+    serial: str | None,
+    into: Path,
+    data_directory: Path,
+    proxy: str | None,
 ) -> None:
     """Make this SmartBox a station's: key, certificate, log-in and configuration, in one step.
 
     The key is made here and stays here. What is interrupted may be called again with the same code.
     """
     typed = sys.stdin.readline() if claim == "-" else claim
-    wanted = Wanted(check_url(url), ca_file, into, data_directory, serial)
+    try:
+        proxy = check_proxy(proxy) if proxy is not None else None
+    except ValueError as error:
+        raise ConfigurationError(f"--proxy {error}") from None
+    wanted = Wanted(check_url(url), ca_file, into, data_directory, serial, proxy=proxy)
     done = asyncio.run(enrol(wanted, parse_code(typed)))
     until = f"{done.certificate.not_valid_after_utc:%Y-%m-%d}"
     click.echo(f"SmartBox {done.serial} of {done.station}: {done.config_file}, until {until}")
@@ -105,9 +118,8 @@ def enrol_cells(config: Path | None, host: str, port: int, minutes: float) -> No
 
 
 async def _relay(settings: SmartBoxSettings, host: str, port: int, minutes: float) -> None:
-    connector = aiohttp.TCPConnector(ssl=make_tls_context(settings.ca_file))
-    timeout = make_timeout(TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+    tls = make_tls_context(settings.ca_file)
+    async with make_session(tls, TIMEOUT_SECONDS, settings.proxy_url) as session:
         management = Management(session, settings.management_url)
         station = settings.device_station or settings.station
         context = await open_relay(RelayResource(management, station, click.echo), host, port)

@@ -129,6 +129,20 @@ class PlatformUnreached(PlatformProblem):
     title = "The platform could not be reached"
 
 
+class PlatformUntrusted(PlatformUnreached):
+    """Who answers has no certificate of the platform's authority that is good now.
+
+    `by_time` says that it is the certificate's time that does not fit this clock's.
+    """
+
+    slug = "platform-untrusted"
+    title = "The platform's certificate does not hold"
+
+    def __init__(self, detail: str = "", *, by_time: bool = False) -> None:
+        super().__init__(detail)
+        self.by_time = by_time
+
+
 class StationRefused(PlatformProblem):
     """The management API does not know the station's client secret any more."""
 

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 from structlog import get_logger
 
 from steelyard.coap.counters import TransportCounters
@@ -25,7 +24,7 @@ from steelyard.smartbox.errors import StorageUnavailable
 from steelyard.smartbox.live import Intakes, LiveStation
 from steelyard.smartbox.pace import Backoff
 from steelyard.smartbox.page import StatusPage
-from steelyard.smartbox.platform import Platform, make_timeout, make_tls_context
+from steelyard.smartbox.platform import Platform, make_session, make_tls_context
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.renewing import Renewing
 from steelyard.smartbox.replay import Replay
@@ -203,13 +202,8 @@ class SmartBox:
         self, recorder: Recorder, status: Status
     ) -> AsyncIterator[tuple[Uplink, Platform, Renewing | None]]:
         settings = self._settings
-        connector = aiohttp.TCPConnector(ssl=self._tls)
-        timeout = make_timeout(settings.request_timeout_seconds)
-        # The platform sets no cookies; whoever poses as it should have no parser to play with.
-        jar = aiohttp.DummyCookieJar()
-        async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, cookie_jar=jar
-        ) as session:
+        seconds = settings.request_timeout_seconds
+        async with make_session(self._tls, seconds, settings.proxy_url) as session:
             platform = Platform(
                 session,
                 management_url=settings.management_url,

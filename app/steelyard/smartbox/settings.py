@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -30,6 +31,15 @@ def _check_https(url: str) -> str:
     return url.rstrip("/")
 
 
+def check_proxy(url: str) -> str:
+    """The URL of a proxy. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("must be http://HOST:PORT, without a user or a password")
+    return url.rstrip("/")
+
+
+ProxyUrl = Annotated[str, AfterValidator(check_proxy)]
 HttpsUrl = Annotated[str, AfterValidator(_check_https)]
 
 
@@ -225,6 +235,10 @@ class SmartBoxSettings(DisplaySettings):
     )
     management_url: HttpsUrl = Field(description="Base URL of the management API.")
     tickets_url: HttpsUrl = Field(description="Base URL of the tickets API.")
+    proxy_url: ProxyUrl | None = Field(
+        default=None,
+        description="HTTP proxy on the way to both APIs, `http://HOST:PORT`; TLS goes through it.",
+    )
     ca_file: Path = Field(
         description="The only authority that the two APIs' certificates may have."
     )

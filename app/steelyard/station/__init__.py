@@ -1,0 +1,1 @@
+"""A station's machine: what its card says, its first boot, and what it is at every later one."""
