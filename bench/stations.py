@@ -33,8 +33,8 @@ from steelyard.loadcell.source import Reading
 MEBIBYTE = 1 << 20
 SHARE_LIMIT, MEMORY_LIMIT, BACK_LIMIT = 0.50, 150 * MEBIBYTE, 30.0
 GROWTH_LIMIT = 1.05  # "flat": of the memory a quarter of the day in, and at its end
-# How many times the time of this machine's core one of theirs takes, least and most: see README.
-PIS = (("Raspberry Pi 4", 3, 5), ("Raspberry Pi Zero 2 W", 7, 12))
+# How many times the time of the core in README one of theirs takes, least and most: see there.
+PIS = (("Raspberry Pi 4", 6.5, 8.0), ("Raspberry Pi Zero 2 W", 17.0, 23.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,15 +259,16 @@ def _paced_part(options: argparse.Namespace, directory: Path) -> list[tuple[str,
             flush=True,
         )
     print(f"\nfive in a message / one: {shares[5] / shares[1]:.2f} times the time\n")
-    _show_pis(shares[5])
+    _show_pis(shares[5], options.cells)
     goal = f"{options.cells} cells at {options.rate:g}/s: under {SHARE_LIMIT:.0%} of a core"
     return [(goal, f"{shares[5]:.1%}", shares[5] < SHARE_LIMIT)]
 
 
-def _show_pis(share: float) -> None:
-    print("| of one core, estimated | share |\n| --- | ---: |")
+def _show_pis(share: float, cells: int) -> None:
+    print("| of one core, estimated | share | cells on half a core |\n| --- | ---: | ---: |")
     for name, least, most in PIS:
-        print(f"| {name} | {share * least:.0%} to {share * most:.0%} |")
+        few, many = (int(SHARE_LIMIT / (share * times) * cells) for times in (most, least))
+        print(f"| {name} | {share * least:.0%} to {share * most:.0%} | {few} to {many} |")
 
 
 def _load_part(options: argparse.Namespace, directory: Path) -> list[tuple[str, str, bool]]:
@@ -290,7 +291,7 @@ def _load_part(options: argparse.Namespace, directory: Path) -> list[tuple[str, 
     ratio = found[5].share(1) / found[1].share(1)
     print(f"\nfive in a message / one: {ratio:.2f} times the time\n")
     share = found[5].share(total)
-    _show_pis(share)
+    _show_pis(share, options.cells)
     memory = found[5].after.memory_bytes
     return [
         (
