@@ -135,15 +135,23 @@ async def _keep_sending(cell: Cell, rate: float, pack: int, seconds: float) -> i
 
 @dataclass(frozen=True, slots=True)
 class Comeback:
-    """How long it took until the half and all were back, and the processor seconds of the SmartBox
-    and of the cells, which are one process here.
+    """How long it took until the half and all were back, and what the SmartBox and the cells, which
+    are one process here, used for it and waited for a processor.
     """
 
     half: float
     all: float
-    cpu: float
-    cells_cpu: float
-    memory: int
+    box: tuple[Usage, Usage]
+    cells: tuple[Usage, Usage]
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        parts = [f"{self.half:.1f}", f"{self.all:.1f}"]
+        for before, after in (self.box, self.cells):
+            parts.append(f"{after.cpu_seconds - before.cpu_seconds:.1f}")
+            parts.append(f"{after.waited_seconds - before.waited_seconds:.1f}")
+        parts.append(f"{self.box[1].memory_bytes / MEBIBYTE:.0f}")
+        return f"| {name} | {' | '.join(parts)} |"
 
 
 async def come_back(box: Box, core: int, *, cold: bool) -> Comeback:
@@ -160,18 +168,13 @@ async def come_back(box: Box, core: int, *, cold: bool) -> Comeback:
     port = box.port
     box.kill()
     box.start(core, port)
-    before, began, cells_before = box.usage(), time.monotonic(), time.process_time()
+    before, began = (box.usage(), Usage.of(os.getpid())), time.monotonic()
     times = sorted(await asyncio.gather(*(_until_back(cell, began) for cell in cells)))
-    after, cells_after = box.usage(), time.process_time()
+    after = box.usage(), Usage.of(os.getpid())
     for cell in cells:
         await cell.close()
-    return Comeback(
-        times[len(times) // 2],
-        times[-1],
-        after.cpu_seconds - before.cpu_seconds,
-        cells_after - cells_before,
-        after.memory_bytes,
-    )
+    ours, theirs = zip(before, after, strict=True)
+    return Comeback(times[len(times) // 2], times[-1], ours, theirs)
 
 
 async def _until_back(cell: Cell, began: float) -> float:
@@ -326,8 +329,11 @@ def _soak_part(options: argparse.Namespace) -> list[tuple[str, str, bool]]:
 
 def _back_part(options: argparse.Namespace, directory: Path) -> list[tuple[str, str, bool]]:
     box = Box(_made(directory / "back"), options.reconnect, 10.0)
-    print("\n| cells coming back | half s | all s | SmartBox's processor s | cells' | MiB |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    print(
+        "\n| cells coming back | half s | all s | SmartBox: processor s | waited for it s ", end=""
+    )
+    print("| cells: processor s | waited for it s | MiB |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     slowest = 0.0
     for name, cold in (("after a power cut of all", True), ("after the SmartBox's own", False)):
         box.start(options.core)
@@ -337,11 +343,7 @@ def _back_part(options: argparse.Namespace, directory: Path) -> list[tuple[str, 
         finally:
             box.kill()
         slowest = max(slowest, found.all)
-        print(
-            f"| {options.reconnect}, {name} | {found.half:.1f} | {found.all:.1f} "
-            f"| {found.cpu:.1f} | {found.cells_cpu:.1f} | {found.memory / MEBIBYTE:.0f} |",
-            flush=True,
-        )
+        print(found.row(f"{options.reconnect}, {name}"), flush=True)
     goal = f"{options.reconnect} cells at once: all back within {BACK_LIMIT:g} s"
     return [(goal, f"{slowest:.1f} s", slowest <= BACK_LIMIT)]
 
