@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -19,10 +20,21 @@ _START_SECONDS = 3600  # a machine that is busy with other work
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of a process so far: seconds of processor time; of now: bytes of memory (RSS)."""
+    """Of a process so far: seconds of processor time, and for which it waited for a processor that
+    others had; of now: bytes of memory (RSS).
+    """
 
     cpu_seconds: float
+    waited_seconds: float
     memory_bytes: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """By what the kernel says of its main thread (proc(5), schedstat)."""
+        process = psutil.Process(pid)
+        times = process.cpu_times()
+        waited = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+        return cls(times.user + times.system, waited, process.memory_info().rss)
 
 
 class Box:
@@ -81,9 +93,7 @@ class Box:
         """What the process used."""
         if self._process is None:
             raise RuntimeError("it was not started")
-        process = psutil.Process(self._process.pid)
-        times = process.cpu_times()
-        return Usage(times.user + times.system, process.memory_info().rss)
+        return Usage.of(self._process.pid)
 
     def kill(self) -> None:
         """SIGKILL: no good-bye is said to the cells."""

@@ -8,6 +8,7 @@ import asyncio
 import multiprocessing
 import os
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -54,9 +55,15 @@ class _Clocked:
         self.now = START_MS
         self.live: LiveStation
 
+    def streams(self, cell: str) -> bool:
+        return self.live.streams(cell)
+
+    def take_stream(self, samples: Sequence[models.Sample]) -> None:
+        self.now = max(self.now, samples[-1].time)
+        self.live.take_stream(samples)
+
     async def take(self, sample: models.Sample) -> None:
-        self.now = max(self.now, sample.time)
-        await self.live.take(sample)
+        self.take_stream([sample])
 
     def warm(self, cell: str, celsius: float) -> None:
         self.live.warm(cell, celsius)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from steelyard.coap.client import ClientTimes, CoapClient, create_coap_client
 from steelyard.coap.counters import TransportCounters
 from steelyard.coap.credentials import Credentials
-from steelyard.coap.resources import ProblemResource, read_samples, sender
+from steelyard.coap.resources import ProblemResource, Request, read_samples
 from steelyard.coap.senml import CONTENT_FORMAT, Sample, encode
 from steelyard.coap.server import CoapServer, ServerLimits, create_coap_server
 from steelyard.pki.authority import Authority
@@ -85,7 +85,7 @@ class Samples(ProblemResource):
         self._counters = counters
 
     async def render_post(self, request: Message) -> Message:
-        self._taken.append(read_samples(request, self._counters, station="S1"))
+        self._taken.append(read_samples(Request.of(request), self._counters, station="S1"))
         return Message(code=CHANGED)
 
     async def render_put(self, request: Message) -> Message:
@@ -96,7 +96,7 @@ class WhoAmI(ProblemResource):
     """Answers with the sender's name."""
 
     async def render_get(self, request: Message) -> Message:
-        return Message(payload=sender(request).name.encode())
+        return Message(payload=Request.of(request).sender.name.encode())
 
     async def render_put(self, request: Message) -> Message:
         del request

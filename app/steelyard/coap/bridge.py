@@ -22,6 +22,7 @@ from aiocoap.util import hostportjoin, hostportsplit
 from steelyard.coap.counters import TransportCounters
 from steelyard.coap.duplicates import Duplicates
 from steelyard.coap.identity import PeerIdentity
+from steelyard.coap.plain import PlainPost, read_plain_post
 
 AIOCOAP_VERSION = "0.4.17"
 
@@ -109,6 +110,8 @@ class Remote(EndpointAddress):  # type: ignore[misc] # aiocoap has no types
 
 # Finds the channel for a host and port; None where this end cannot open one (a server).
 Connector = Callable[[str, int], Awaitable[Channel]]
+# Answers a peer's plain POST at once; None where aiocoap has to render it.
+Answerer = Callable[[PeerIdentity | None, PlainPost], bytes | None]
 
 
 class DtlsInterface(MessageInterface):  # type: ignore[misc] # aiocoap has no types
@@ -120,23 +123,41 @@ class DtlsInterface(MessageInterface):  # type: ignore[misc] # aiocoap has no ty
         self._remotes: dict[Channel, Remote] = {}
         self._tuning = Tuning()
         self._duplicates: Duplicates[Channel] = Duplicates(asyncio.get_running_loop().time)
+        self.answerer: Answerer = lambda *_: None
         self.connector: Connector | None = None
         self.closer: Callable[[], Awaitable[None]] | None = None
 
     def deliver(self, channel: Channel, data: bytes) -> None:
         """A message came in."""
+        post = read_plain_post(data)
+        if post is not None:
+            if self._is_repeated(channel, post.message_id, confirmable=True):
+                return
+            answer = self.answerer(channel.identity, post)
+            if answer is not None:
+                self._duplicates.answered(channel, post.message_id, answer)
+                channel.send(answer, expects_answer=False)
+                return
         try:
             message = Message.decode(data, self._remote(channel))
         except UnparsableMessage:
             self._counters.undecodable += 1
             return
-        if message.code.is_request() and not self._duplicates.is_new(channel, message.mid):
-            answer = self._duplicates.answer_of(channel, message.mid)
-            if message.mtype is CON and answer is not None:
-                channel.send(answer, expects_answer=False)
-            return
+        if post is None and message.code.is_request():
+            confirmable = message.mtype is CON
+            if self._is_repeated(channel, message.mid, confirmable=confirmable):
+                return
         message.transport_tuning = self._tuning
         self._manager.dispatch_message(message)
+
+    def _is_repeated(self, channel: Channel, message_id: int, *, confirmable: bool) -> bool:
+        """Whether the request came before; what was answered then is sent once more (4.2)."""
+        if self._duplicates.is_new(channel, message_id):
+            return False
+        answer = self._duplicates.answer_of(channel, message_id)
+        if confirmable and answer is not None:
+            channel.send(answer, expects_answer=False)
+        return True
 
     def lost(self, channel: Channel, problem: Exception) -> None:
         """The channel is gone, and with it what was under way on it."""

@@ -101,10 +101,13 @@ class Session:
             if self._connection is None:
                 break
             self._connection.bio_write(record)
-            self.proceed()
-            if self.state is State.ESTABLISHED:
-                plaintexts += self._read()
-                self._drain()
+            opens = self.state is State.HANDSHAKING
+            if opens:
+                self.proceed()
+            while self.state is State.ESTABLISHED and (plaintext := self._read()) is not None:
+                plaintexts.append(plaintext)
+                if not opens:
+                    break  # a record is a message; only what came too early was held back
         return plaintexts
 
     def send(self, plaintext: bytes) -> None:
@@ -144,20 +147,21 @@ class Session:
         datagrams, self._datagrams = self._datagrams, []
         return datagrams
 
-    def _read(self) -> list[bytes]:
-        plaintexts: list[bytes] = []
-        while self._connection is not None:
-            try:
-                plaintexts.append(self._connection.recv(_READ_SIZE))
-            except SSL.WantReadError:
-                break
-            except SSL.ZeroReturnError:
-                # Answer with our own close_notify (RFC 5246, 7.2.1).
-                self.close(SessionEnded("closed-by-peer", "the peer closed the DTLS session"))
-            except SSL.Error as error:
-                self._drain()
-                self._end(SessionEnded("failed", _sentence(error)))
-        return plaintexts
+    def _read(self) -> bytes | None:
+        """The next plaintext; None when nothing is left, or the session has ended."""
+        if self._connection is None:
+            return None
+        try:
+            return self._connection.recv(_READ_SIZE)
+        except SSL.WantReadError:
+            self._drain()  # OpenSSL may have had something to say to it
+        except SSL.ZeroReturnError:
+            # Answer with our own close_notify (RFC 5246, 7.2.1).
+            self.close(SessionEnded("closed-by-peer", "the peer closed the DTLS session"))
+        except SSL.Error as error:
+            self._drain()
+            self._end(SessionEnded("failed", _sentence(error)))
+        return None
 
     def _drain(self) -> None:
         if self._connection is not None:
@@ -251,12 +255,15 @@ def clear_error_queue() -> None:
 
 def drain(connection: SSL.Connection) -> list[bytes]:
     """What a connection has written, as datagrams."""
-    flight = b""
-    while True:
+    flight, filled = b"", True
+    while filled:
         try:
-            flight += connection.bio_read(_READ_SIZE)
+            read = connection.bio_read(_READ_SIZE)
         except SSL.WantReadError:
-            return pack_records(flight, MTU)
+            break
+        flight += read
+        filled = len(read) == _READ_SIZE
+    return pack_records(flight, MTU)
 
 
 def _connection(context: SSL.Context, data: ConnectionData) -> SSL.Connection:

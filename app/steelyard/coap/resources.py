@@ -1,6 +1,7 @@
 """What a CoAP resource on our transport needs: problems rendered, the sender known."""
 
 import time
+from typing import NamedTuple, Self
 
 from aiocoap import Message
 from aiocoap.numbers.codes import Code
@@ -60,24 +61,40 @@ def render_problem(problem: Problem) -> Message:
     return message
 
 
-def sender(request: Message) -> PeerIdentity:
-    """Who sent the request, by its certificate. Raises NotALoadCell where nobody is known."""
-    claims = tuple(request.remote.authenticated_claims)
-    if not claims or not isinstance(claims[0], PeerIdentity):
-        raise NotALoadCell("the request came without a certificate")
-    return claims[0]
+class Request(NamedTuple):
+    """What a resource reads of a request. `peer` is who sent it, by the certificate, if any."""
 
+    peer: PeerIdentity | None
+    content_format: int | None
+    queries: tuple[str, ...]
+    payload: bytes
 
-def sending_cell(request: Message) -> str:
-    """The serial of the load cell that sent the request. Raises NotALoadCell."""
-    identity = sender(request)
-    if identity.cell_serial is None:
-        raise NotALoadCell(f"the certificate of {identity.name!r} is not a load cell's")
-    return identity.cell_serial
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """From a message of aiocoap's."""
+        claims = tuple(message.remote.authenticated_claims)
+        peer = claims[0] if claims and isinstance(claims[0], PeerIdentity) else None
+        option = message.opt
+        return cls(peer, option.content_format, option.uri_query, message.payload)
+
+    @property
+    def sender(self) -> PeerIdentity:
+        """Who sent the request. Raises NotALoadCell where nobody is known."""
+        if self.peer is None:
+            raise NotALoadCell("the request came without a certificate")
+        return self.peer
+
+    @property
+    def cell(self) -> str:
+        """The serial of the load cell that sent the request. Raises NotALoadCell."""
+        sender = self.sender
+        if sender.cell_serial is None:
+            raise NotALoadCell(f"the certificate of {sender.name!r} is not a load cell's")
+        return sender.cell_serial
 
 
 def read_samples(
-    request: Message, counters: TransportCounters, *, station: str, now: float | None = None
+    request: Request, counters: TransportCounters, *, station: str, now: float | None = None
 ) -> tuple[str, list[Sample]]:
     """The sending cell's serial and the samples in its request to the SmartBox of `station`.
 
@@ -87,11 +104,11 @@ def read_samples(
     behind). Raises NotALoadCell, UnsupportedContentFormat, ForeignStation, InvalidPayload and
     ForeignCell; the last three are counted.
     """
-    serial = sending_cell(request)
-    if sender(request).station != station:
+    serial = request.cell
+    if request.sender.station != station:
         counters.foreign_stations += 1
         raise ForeignStation(f"the certificate of {serial} is not one of station {station}")
-    if request.opt.content_format not in (None, CONTENT_FORMAT):
+    if request.content_format not in (None, CONTENT_FORMAT):
         raise UnsupportedContentFormat(
             f"the content format must be {CONTENT_FORMAT} (SenML in CBOR)"
         )
@@ -120,4 +137,8 @@ class ProblemResource(Resource):  # type: ignore[misc] # aiocoap has no types
         try:
             return await super().render(request)
         except Problem as problem:
-            return render_problem(problem)
+            return self.refuse(problem)
+
+    def refuse(self, problem: Problem) -> Message:
+        """The response to a request that is refused."""
+        return render_problem(problem)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from io import BytesIO
-from typing import cast
+from typing import NamedTuple, cast
 
 import cbor2
 
@@ -51,8 +51,7 @@ Number = int | float
 Value = Number | str | bool | bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One resolved record: absolute time in seconds since 1970 (UTC).
 
     `name` is None where the payload left it out; `unit` is one of RFC 8428's, such as "kg".
@@ -120,14 +119,18 @@ class _Reader:
         if not isinstance(record, dict):
             raise InvalidPayload(f"record {index}: must be a map")
         self._record: dict[object, object] = record
+        self._has_base = False
         for label in record:
-            known = isinstance(label, int) and not isinstance(label, bool) and label in _WORDS
+            if type(label) is int and label in _WORDS:  # not a Boolean, which is an int as well
+                self._has_base = self._has_base or label < 0
             # A text label that ends in _ must be understood (section 4.4), and so must sums here.
-            if not known and not (isinstance(label, str) and not label.endswith("_")):
+            elif not isinstance(label, str) or label.endswith("_"):
                 raise InvalidPayload(f"record {index}: label {_show(label)} is not understood")
 
     def read(self, base: _Base, now: float) -> Sample:
-        self._rebase(base)
+        if self._has_base:
+            self._rebase(base)
+        self._number(_UPDATE_TIME)
         own_unit = self._text(_UNIT)
         unit = base.unit if own_unit is None else own_unit
         return Sample(
@@ -147,7 +150,6 @@ class _Reader:
         base.unit = base.unit if unit is None else unit
         base.time = base.time if moment is None else moment
         base.value = base.value if value is None else value
-        self._number(_UPDATE_TIME)
 
     def _value(self, base: _Base) -> Value:
         given = [label for label in _VALUES if label in self._record]
@@ -183,10 +185,12 @@ class _Reader:
         return name
 
     def _text(self, label: int) -> str | None:
-        value = self._record.get(label)
-        if label in self._record and not (isinstance(value, str) and len(value) <= MAX_NAME):
+        if label not in self._record:
+            return None
+        value = self._record[label]
+        if not isinstance(value, str) or len(value) > MAX_NAME:
             raise self._wrong(label, f"must be a text of at most {MAX_NAME} characters")
-        return value if isinstance(value, str) else None
+        return value
 
     def _number(self, label: int) -> Number | None:
         if label not in self._record:

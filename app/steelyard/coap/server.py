@@ -9,6 +9,7 @@ from steelyard.coap.counters import TransportCounters
 from steelyard.coap.credentials import Credentials
 from steelyard.coap.endpoint import Address, ServerEndpoint, ServerLimits
 from steelyard.coap.identity import PeerIdentity
+from steelyard.coap.prompt import PromptSite
 
 __all__ = ["Address", "CoapServer", "ServerLimits", "create_coap_server"]
 
@@ -62,6 +63,8 @@ async def create_coap_server(
     interface = await plug_in(server.context, counters)
     endpoint.deliver, endpoint.lost = interface.deliver, interface.lost
     interface.closer = endpoint.close
+    if isinstance(site, PromptSite):
+        interface.answerer = site.answer
     loop = asyncio.get_running_loop()
     await loop.create_datagram_endpoint(lambda: endpoint, local_addr=bind)
     return server

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from steelyard.coap.errors import ForeignStation, UnsupportedContentFormat
-from steelyard.coap.resources import ProblemResource, sender, sending_cell
+from steelyard.coap.resources import ProblemResource, Request
 from steelyard.pki.holding import (
     FORMAT_CERTIFICATE,
     FORMAT_REQUEST,
@@ -97,8 +97,9 @@ def request_to_pem(der: bytes) -> str:
     return f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n"
 
 
-def _own_cell(request: Message, station: str) -> str:
-    serial = sending_cell(request)
-    if sender(request).station != station:
+def _own_cell(message: Message, station: str) -> str:
+    request = Request.of(message)
+    serial = request.cell
+    if request.sender.station != station:
         raise ForeignStation(f"the certificate of {serial} is not one of this station")
     return serial

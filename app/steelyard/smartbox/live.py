@@ -6,7 +6,8 @@ books before anyone hears of it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
@@ -81,9 +82,6 @@ class LiveStation:
             self._calibrations[settings.name] = calibration
             self._bridge_of |= dict.fromkeys(bridge.plan.serials, bridge)
 
-    def __contains__(self, cell: str) -> bool:
-        return cell in self._bridge_of
-
     @property
     def names(self) -> tuple[str, ...]:
         """The weighbridges' names."""
@@ -124,14 +122,25 @@ class LiveStation:
         for bridge in self._bridges.values():
             bridge.rebase()
 
-    async def take(self, sample: Sample) -> None:
-        """Take a sample. Raises UnknownCell."""
-        bridge = self._bridge_of.get(sample.cell)
+    def streams(self, cell: str) -> bool:
+        """Whether a cell is one of these."""
+        return cell in self._bridge_of
+
+    def take_stream(self, samples: Sequence[Sample]) -> None:
+        """Take one cell's samples, which came together. Raises UnknownCell."""
+        if not samples:
+            return
+        cell, now = samples[0].cell, self._clock()
+        bridge = self._bridge_of.get(cell)
         if bridge is None:
-            raise UnknownCell(f"cell {sample.cell} stands under no weighbridge of this station")
-        self._status.saw(sample.cell)
-        self._status.count("samples_taken")
-        self._go_on(bridge, bridge.take(sample, self._clock()))
+            raise UnknownCell(f"cell {cell} stands under no weighbridge of this station")
+        self._status.saw(cell)
+        self._status.count("samples_taken", len(samples))
+        self._go_on(bridge, chain.from_iterable(bridge.take(one, now) for one in samples))
+
+    async def take(self, sample: Sample) -> None:
+        """Take a sample; there is nothing to wait for. Raises UnknownCell."""
+        self.take_stream([sample])
 
     def warm(self, cell: str, celsius: float) -> None:
         """Take a cell's temperature; nothing for a cell that is not here."""
@@ -281,12 +290,17 @@ class Intakes:
         self._station = station
         self._live = live
 
+    def streams(self, cell: str) -> bool:
+        """Whether the cell's weighbridge weighs by a cycle."""
+        return self._live.streams(cell)
+
+    def take_stream(self, samples: Sequence[Sample]) -> None:
+        """See `LiveStation.take_stream`."""
+        self._live.take_stream(samples)
+
     async def take(self, sample: Sample) -> None:
-        """See `Station.take` and `LiveStation.take`."""
-        if sample.cell in self._live:
-            await self._live.take(sample)
-        else:
-            await self._station.take(sample)
+        """See `Station.take`."""
+        await self._station.take(sample)
 
     def warm(self, cell: str, celsius: float) -> None:
         """A temperature; only a cycle has a use for it."""

@@ -6,17 +6,17 @@ cell is the one that the certificate names.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aiocoap import CHANGED, Message
-from aiocoap.resource import Site
 
 from steelyard.coap import senml
 from steelyard.coap.counters import TransportCounters
-from steelyard.coap.resources import ProblemResource, read_samples
+from steelyard.coap.prompt import PromptResource, PromptSite
+from steelyard.coap.resources import Request, read_samples
 from steelyard.errors import Problem
 from steelyard.smartbox.errors import BadSample
 from steelyard.smartbox.models import Sample
@@ -34,6 +34,14 @@ _SEQUENCE = re.compile(r"sequence=(\d{1,16})", re.ASCII)
 class Intake(Protocol):
     """Who takes what the cells say."""
 
+    def streams(self, cell: str) -> bool:
+        """Whether the cell's samples are a stream, which only goes into memory."""
+        ...
+
+    def take_stream(self, samples: Sequence[Sample]) -> None:
+        """Take samples of a cell that streams. Raises Problem subclasses."""
+        ...
+
     async def take(self, sample: Sample) -> None:
         """Return once the sample is taken. Raises Problem subclasses."""
         ...
@@ -43,7 +51,15 @@ class Intake(Protocol):
         ...
 
 
-class WeightResource(ProblemResource):
+class _Pack(NamedTuple):
+    """What a request says: the cell's samples, and its temperatures."""
+
+    cell: str
+    samples: list[Sample]
+    celsius: list[float]
+
+
+class WeightResource(PromptResource):
     """Takes samples and answers 2.04 once each is part of a ticket or set aside, durably.
 
     A sample for a weighbridge that weighs by a cycle is answered when it is taken into memory.
@@ -60,29 +76,47 @@ class WeightResource(ProblemResource):
         self._status = status
         self._counters = counters
 
-    async def render_post(self, request: Message) -> Message:
-        """Take samples."""
-        try:
-            cell, records = read_samples(request, self._counters, station=self._name)
-            sequence = read_sequence(request)
-            warm = [to_celsius(record) for record in records if record.unit == CELSIUS]
-            weights = [record for record in records if record.unit != CELSIUS]
-            samples = [
-                to_sample(cell, record, sequence + offset) for offset, record in enumerate(weights)
-            ]
-            for celsius in warm:
-                self._station.warm(cell, celsius)
-            for sample in samples:
-                await self._station.take(sample)
-        except Problem as problem:
-            self._status.count(f"rejected_{problem.slug.replace('-', '_')}")
-            raise
+    def post(self, request: Request) -> Message | None:
+        """Take the samples of a cell that streams; others' wait for the disk."""
+        pack = self._read(request)
+        if not self._station.streams(pack.cell):
+            return None
+        self._warm(pack)
+        self._station.take_stream(pack.samples)
         return Message(code=CHANGED)
 
+    async def render_post(self, message: Message) -> Message:
+        """Take samples, of any cell."""
+        pack = self._read(Request.of(message))
+        self._warm(pack)
+        if self._station.streams(pack.cell):
+            self._station.take_stream(pack.samples)
+        else:
+            for sample in pack.samples:
+                await self._station.take(sample)
+        return Message(code=CHANGED)
 
-def read_sequence(request: Message) -> int:
+    def refuse(self, problem: Problem) -> Message:
+        """See ProblemResource; it is counted, too."""
+        self._status.count(f"rejected_{problem.slug.replace('-', '_')}")
+        return super().refuse(problem)
+
+    def _read(self, request: Request) -> _Pack:
+        cell, records = read_samples(request, self._counters, station=self._name)
+        sequence = read_sequence(request)
+        celsius = [to_celsius(record) for record in records if record.unit == CELSIUS]
+        weights = [record for record in records if record.unit != CELSIUS]
+        samples = [to_sample(cell, record, sequence + n) for n, record in enumerate(weights)]
+        return _Pack(cell, samples, celsius)
+
+    def _warm(self, pack: _Pack) -> None:
+        for celsius in pack.celsius:
+            self._station.warm(pack.cell, celsius)
+
+
+def read_sequence(request: Request) -> int:
     """The number of the first sample. Raises BadSample."""
-    queries = request.opt.uri_query
+    queries = request.queries
     match = _SEQUENCE.fullmatch(queries[0]) if len(queries) == 1 else None
     if match is None or int(match[1]) > MAX_SEQUENCE:
         raise BadSample(f"the query must be sequence=N, with N from 0 to {MAX_SEQUENCE}")
@@ -120,9 +154,11 @@ def to_celsius(record: senml.Sample) -> float:
     return float(value)
 
 
-def make_site(name: str, station: Intake, status: Status, counters: TransportCounters) -> Site:
+def make_site(
+    name: str, station: Intake, status: Status, counters: TransportCounters
+) -> PromptSite:
     """The site of the SmartBox of the station `name`."""
-    site = Site()
+    site = PromptSite()
     site.add_resource([WEIGHT_PATH], WeightResource(name, station, status, counters))
     return site
 

@@ -8,7 +8,7 @@ drawn between its samples before and after; a frame waits until every cell got t
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from steelyard.smartbox.models import Sample
 
@@ -17,8 +17,7 @@ MAX_HELD = 4096
 MAX_GAP_MS = 1500
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """What the cells carried at one time (milliseconds): raw kilograms, None where unknown.
 
     `samples` are the last ones that came before, as evidence.

@@ -45,41 +45,41 @@ class NoFilter:
         """See `Filter.reset`."""
 
 
-class Average:
+class _Window:
+    """The last `count` forces, cell by cell."""
+
+    def __init__(self, count: int, rate: float) -> None:
+        self.settling_seconds = count / rate
+        self._count = count
+        self._columns: list[deque[float]] = []
+
+    def _add(self, forces: Forces) -> list[deque[float]]:
+        if not self._columns:
+            self._columns = [deque(maxlen=self._count) for _ in forces]
+        for column, force in zip(self._columns, forces, strict=True):
+            column.append(force)
+        return self._columns
+
+    def reset(self) -> None:
+        """See `Filter.reset`."""
+        self._columns = []
+
+
+class Average(_Window):
     """The mean of the last `count` forces: settles fully in its own length."""
 
-    def __init__(self, count: int, rate: float) -> None:
-        self.settling_seconds = count / rate
-        self._last: deque[Forces] = deque(maxlen=count)
-
     def push(self, forces: Forces) -> Forces:
         """See `Filter.push`."""
-        self._last.append(forces)
         # Summed anew each time: a running sum would keep every rounding it ever made.
-        return tuple(
-            math.fsum(column) / len(self._last) for column in zip(*self._last, strict=True)
-        )
-
-    def reset(self) -> None:
-        """See `Filter.reset`."""
-        self._last.clear()
+        return tuple([math.fsum(column) / len(column) for column in self._add(forces)])
 
 
-class Median:
+class Median(_Window):
     """The median of the last `count` forces, cell by cell: single outliers leave no trace."""
 
-    def __init__(self, count: int, rate: float) -> None:
-        self.settling_seconds = count / rate
-        self._last: deque[Forces] = deque(maxlen=count)
-
     def push(self, forces: Forces) -> Forces:
         """See `Filter.push`."""
-        self._last.append(forces)
-        return tuple(median(column) for column in zip(*self._last, strict=True))
-
-    def reset(self) -> None:
-        """See `Filter.reset`."""
-        self._last.clear()
+        return tuple([median(column) for column in self._add(forces)])
 
 
 class Exponential:

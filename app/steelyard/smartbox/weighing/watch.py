@@ -72,12 +72,16 @@ class _Cell:
 
 @dataclass(slots=True)
 class Watch:
-    """The health of a bridge's cells. `start` is when it began to listen."""
+    """The health of a bridge's cells. `start` is when it began to listen.
+
+    `faulty` are the numbers of the cells that are not to be trusted.
+    """
 
     serials: Sequence[str]
     limits: WatchLimits
     start: int
     ignored: int = 0
+    faulty: frozenset[int] = field(init=False, default=frozenset())
     _cells: list[_Cell] = field(init=False)
     _reference: list[float] = field(init=False)
 
@@ -85,10 +89,9 @@ class Watch:
         self._cells = [_Cell(self.start) for _ in self.serials]
         self._reference = [0.0] * len(self.serials)
 
-    @property
-    def faulty(self) -> frozenset[int]:
-        """The numbers of the cells that are not to be trusted."""
-        return frozenset(n for n, cell in enumerate(self._cells) if cell.fault is not None)
+    def _find(self, cell: _Cell, fault: Fault | None) -> None:
+        cell.fault = fault
+        self.faulty = frozenset(n for n, one in enumerate(self._cells) if one.fault is not None)
 
     def faults(self) -> dict[str, Fault]:
         """The faults by the cell's serial."""
@@ -121,13 +124,14 @@ class Watch:
             cell.good = 0
             cell.bad = min(cell.bad + _BAD_WEIGHS, 2 * _BAD_LIMIT)
             if cell.bad >= _BAD_LIMIT and cell.fault in (None, "silent"):
-                cell.fault = wrong
+                self._find(cell, wrong)
             return False
         cell.took(sample)
         cell.bad = max(0, cell.bad - 1)
         cell.good += 1
         if cell.good >= _GOOD_AGAIN and cell.fault in ("silent", "repeating", "absurd", "clock"):
-            cell.fault, cell.bad = None, 0
+            self._find(cell, None)
+            cell.bad = 0
         return True
 
     def _wrong(self, cell: _Cell, sample: Sample, now: int) -> Fault | None:
@@ -143,7 +147,7 @@ class Watch:
         """Look for cells that have gone silent."""
         for cell in self._cells:
             if now - cell.heard > self.limits.silence:
-                cell.fault = cell.fault or "silent"
+                self._find(cell, cell.fault or "silent")
                 cell.good = 0
 
     def refer_to(self, forces: Sequence[float]) -> None:
@@ -166,11 +170,11 @@ class Watch:
             cell.same_value, cell.same_since = value, time
             cell.others, cell.moved = others, False
             if cell.fault == "stuck":
-                cell.fault = None
+                self._find(cell, None)
             return
         cell.moved = cell.moved or abs(others - cell.others) >= limits.stuck_move
         if cell.moved and time - cell.same_since >= limits.stuck_time:
-            cell.fault = cell.fault or "stuck"
+            self._find(cell, cell.fault or "stuck")
 
     def _look_for_drift(self, time: int, forces: Sequence[float | None]) -> None:
         away = [
@@ -184,19 +188,20 @@ class Watch:
             return
         middle = median(known)
         apart = [0.0 if one is None else abs(one - middle) for one in away]
-        limit = self.limits.drift
+        half = self.limits.drift / 2
+        *_, second, first = sorted(apart)
         for number, cell in enumerate(self._cells):
-            sisters = [one for other, one in enumerate(apart) if other != number]
             # A load moves at least two cells. One alone, while its sisters rest, has drifted.
-            alone = apart[number] > limit and max(sisters) <= limit / 2
+            sisters = second if apart[number] == first else first
+            alone = apart[number] > self.limits.drift and sisters <= half
             if away[number] is not None:
-                self._judge_drift(cell, time, alone=alone, back=max(apart) <= limit / 2)
+                self._judge_drift(cell, time, alone=alone, back=first <= half)
 
     def _judge_drift(self, cell: _Cell, time: int, *, alone: bool, back: bool) -> None:
         hold = self.limits.drift_time
         cell.away_since = (cell.away_since or time) if alone else None
         cell.back_since = (cell.back_since or time) if back else None
         if cell.away_since is not None and time - cell.away_since >= hold:
-            cell.fault = cell.fault or "drifting"
+            self._find(cell, cell.fault or "drifting")
         if cell.fault == "drifting" and cell.back_since and time - cell.back_since >= hold:
-            cell.fault = None
+            self._find(cell, None)
