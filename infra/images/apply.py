@@ -1,0 +1,84 @@
+"""The roles, applied to a root by Ansible's chroot connection in namespaces that end with it."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from infra.images.definition import IMAGES
+from infra.images.errors import ImageProblem
+from infra.images.programs import run
+from infra.images.root import REPOSITORY, check_emulation
+from infra.images.trees import remove
+
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_INSIDE = """
+set -eu
+mount -t proc proc "$ROOT/proc"
+mount -t sysfs -o ro sysfs "$ROOT/sys"
+mount -t tmpfs -o mode=0755 tmpfs "$ROOT/dev"
+for one in {devices}; do touch "$ROOT/dev/$one"; mount --bind "/dev/$one" "$ROOT/dev/$one"; done
+ln -s /proc/self/fd "$ROOT/dev/fd"
+mkdir -p "$ROOT/dev/shm"
+mount -t tmpfs tmpfs "$ROOT/run"
+mkdir -p "$ROOT{repository}"
+mount --bind -o ro "$REPOSITORY" "$ROOT{repository}"
+exec {command}
+"""
+
+
+def unpack_root(tar: Path, root: Path) -> None:
+    """A fresh tree from a kept root."""
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    root.chmod(0o755)
+    options = ["--numeric-owner", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*"]
+    run(["tar", *options, "-xf", tar, "-C", root], seconds=900)
+
+
+def apply_roles(root: Path, repository: Path, variables: dict[str, Any], log: Path) -> None:
+    """Run images/root.yml on the root. Ansible's own words go to the log and to standard error."""
+    check_emulation()
+    given = log.with_suffix(".json")
+    given.write_text(json.dumps(variables), "utf-8")
+    # No package's script may start anything, and apt finds the locked packages only.
+    refusal = root / "usr/sbin/policy-rc.d"
+    refusal.write_text("#!/bin/sh\nexit 101\n", "ascii")
+    refusal.chmod(0o755)
+    remove(root / "etc/apt/sources.list.d/0000deb.list")
+    (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{REPOSITORY} ./\n", "ascii")
+    ansible = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", f"{root},"]
+    ansible += ["-e", "ansible_connection=community.general.chroot", "-e", f"@{given}"]
+    inside = _INSIDE.format(
+        devices=" ".join(_DEVICES),
+        repository=REPOSITORY,
+        command=shlex.join([*ansible, str(IMAGES / "root.yml")]),
+    )
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    environment = {
+        **os.environ,
+        "ROOT": str(root),
+        "REPOSITORY": str(repository),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_TIMEOUT": "120",
+    }
+    with log.open("wb") as output:
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            [*command, "bash", "-c", inside],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=IMAGES.parent,
+            env=environment,
+            check=False,
+        )
+    if done.returncode != 0:
+        text = log.read_text("utf-8", "replace")
+        failed = [line for line in text.splitlines() if "fatal:" in line or "ERROR" in line]
+        last = (failed or text.splitlines() or ["it said nothing"])[-1]
+        raise ImageProblem(f"the roles were not applied ({log}): {last[:600]}")
+    check_emulation()
