@@ -11,20 +11,14 @@ from typing import Any
 
 from infra.images.definition import IMAGES
 from infra.images.errors import ImageProblem
+from infra.images.inside import MOUNTS, NAMESPACES, Inside, check_emulation
 from infra.images.programs import run
-from infra.images.root import REPOSITORY, check_emulation
+from infra.images.root import REPOSITORY
 from infra.images.trees import remove
 
-_DEVICES = ("null", "zero", "full", "random", "urandom")
-_INSIDE = """
+_SCRIPT = """
 set -eu
-mount -t proc proc "$ROOT/proc"
-mount -t sysfs -o ro sysfs "$ROOT/sys"
-mount -t tmpfs -o mode=0755 tmpfs "$ROOT/dev"
-for one in {devices}; do touch "$ROOT/dev/$one"; mount --bind "/dev/$one" "$ROOT/dev/$one"; done
-ln -s /proc/self/fd "$ROOT/dev/fd"
-mkdir -p "$ROOT/dev/shm"
-mount -t tmpfs tmpfs "$ROOT/run"
+{mounts}
 mkdir -p "$ROOT{repository}"
 mount --bind -o ro "$REPOSITORY" "$ROOT{repository}"
 exec {command}
@@ -40,7 +34,9 @@ def unpack_root(tar: Path, root: Path) -> None:
     run(["tar", *options, "-xf", tar, "-C", root], seconds=900)
 
 
-def apply_roles(root: Path, repository: Path, variables: dict[str, Any], log: Path) -> None:
+def apply_roles(
+    root: Path, repository: Path, variables: dict[str, Any], log: Path, inside: Inside
+) -> None:
     """Run images/root.yml on the root. Ansible's own words go to the log and to standard error."""
     check_emulation()
     given = log.with_suffix(".json")
@@ -51,16 +47,19 @@ def apply_roles(root: Path, repository: Path, variables: dict[str, Any], log: Pa
     refusal.chmod(0o755)
     remove(root / "etc/apt/sources.list.d/0000deb.list")
     (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{REPOSITORY} ./\n", "ascii")
+    # The covered Python's apt would take itself for this computer's.
+    told = root / "etc/apt/apt.conf.d/00architecture"
+    told.write_text('APT::Architecture "arm64";\nAPT::Architectures {"arm64";};\n', "ascii")
     ansible = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", f"{root},"]
     ansible += ["-e", "ansible_connection=community.general.chroot", "-e", f"@{given}"]
-    inside = _INSIDE.format(
-        devices=" ".join(_DEVICES),
+    script = _SCRIPT.format(
+        mounts=MOUNTS + inside.cover(later=True),
         repository=REPOSITORY,
         command=shlex.join([*ansible, str(IMAGES / "root.yml")]),
     )
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     environment = {
         **os.environ,
+        **inside.environment,
         "ROOT": str(root),
         "REPOSITORY": str(repository),
         "LC_ALL": "C.UTF-8",
@@ -69,7 +68,7 @@ def apply_roles(root: Path, repository: Path, variables: dict[str, Any], log: Pa
     }
     with log.open("wb") as output:
         done = subprocess.run(  # noqa: S603 - our own arguments
-            [*command, "bash", "-c", inside],
+            [*NAMESPACES, "bash", "-c", script],
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=IMAGES.parent,
@@ -81,4 +80,6 @@ def apply_roles(root: Path, repository: Path, variables: dict[str, Any], log: Pa
         failed = [line for line in text.splitlines() if "fatal:" in line or "ERROR" in line]
         last = (failed or text.splitlines() or ["it said nothing"])[-1]
         raise ImageProblem(f"the roles were not applied ({log}): {last[:600]}")
+    inside.leave(root)
+    remove(root / "etc/apt/apt.conf.d/00architecture")
     check_emulation()

@@ -3,7 +3,8 @@
 import hashlib
 import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -38,10 +39,13 @@ def own_mirror() -> Mirror:
 class Archive:
     """A private apt in a directory: its own lists, nothing installed."""
 
-    def __init__(self, directory: Path, definition: Definition, mirror: Mirror) -> None:
-        self._directory = directory
+    def __init__(
+        self, directory: Path, definition: Definition, mirror: Mirror, architecture: str = "arm64"
+    ) -> None:
+        self._directory = directory / architecture
         self._definition = definition
         self._mirror = mirror
+        self.architecture = architecture
 
     def update(self) -> None:
         """Fetch the lists. A snapshot's are older than they say they are good for."""
@@ -53,7 +57,7 @@ class Archive:
         self._apt("update", "-qq", "-o", "Acquire::Check-Valid-Until=false")
 
     def resolve(self) -> dict[str, str]:
-        """`name=version` of every package, with its use."""
+        """`name=version` of every package of the image, with its use."""
         names = self._definition.packages
         found = dict.fromkeys(self._closure("?essential", *names.root), "root")
         for one in self._closure(*names.payload, single=True):
@@ -64,11 +68,15 @@ class Archive:
                 found[one] = "payload"
         return found
 
+    def resolve_tools(self) -> dict[str, str]:
+        """`name=version` of every package of the tools."""
+        return dict.fromkeys(self._closure(*self._definition.packages.tools), "tool")
+
     def fetch(self, specifications: list[str], directory: Path) -> None:
         """Download packages by name and version, those that are there already excepted."""
         directory.mkdir(parents=True, exist_ok=True)
         there = {path.name for path in directory.glob("*.deb")}
-        missing = [one for one in specifications if not there & _files(one, self._definition)]
+        missing = [one for one in specifications if not there & _files(one, self.architecture)]
         if missing:
             self._apt("download", "-q", *missing, directory=directory)
 
@@ -94,7 +102,7 @@ class Archive:
         return "".join(lines)
 
     def _configuration(self) -> str:
-        own, architecture = self._directory, self._definition.architecture
+        own, architecture = self._directory, self.architecture
         return (
             f'APT::Architecture "{architecture}";\nAPT::Architectures {{"{architecture}";}};\n'
             f'Dir::State "{own}";\nDir::State::status "{own}/status";\n'
@@ -105,38 +113,37 @@ class Archive:
         )
 
 
-def make_lock(archive: Archive, cache: Path, epoch: int, architecture: str) -> Lock:
-    """Resolve, download what is new, and note the hashes; apt has checked the files itself."""
-    archive.update()
-    wanted = archive.resolve()
+def resolved(archive: Archive, cache: Path, wanted: dict[str, str]) -> list[Package]:
+    """Download what is new, and note the hashes; apt has checked the files itself."""
     archive.fetch(list(wanted), cache)
     packages = []
     for specification, use in wanted.items():
         name, _, version = specification.partition("=")
-        found = [
-            path
-            for kind in (architecture, "all")
-            if (path := cache / Package(name, version, kind, "", use).file).exists()
-        ]
-        if not found:
+        kinds = (archive.architecture, "all")
+        made = [Package(name, version, kind, "", use) for kind in kinds]
+        found = next((one for one in made if (cache / one.file).exists()), None)
+        if found is None:
             raise ImageProblem(f"{name} {version}: apt did not download it")
-        kind = found[0].stem.rpartition("_")[2]
-        packages.append(Package(name, version, kind, file_sha256(found[0]), use))
-    return Lock(epoch, tuple(packages))
+        packages.append(replace(found, sha256=file_sha256(cache / found.file)))
+    return packages
 
 
-def fetch_locked(archive: Archive, lock: Lock, cache: Path) -> None:
+def fetch_locked(archives: Sequence[Archive], lock: Lock, cache: Path) -> None:
     """Have every package of the lock in the cache. Raises ImageProblem for one that differs."""
-    missing = [one for one in lock.packages if not (cache / one.file).exists()]
-    if missing:
-        archive.update()
-        archive.fetch([f"{one.name}={one.version}" for one in missing], cache)
+    for archive in archives:
+        tools = archive.architecture == "amd64"
+        missing = [
+            one
+            for one in lock.packages
+            if not (cache / one.file).exists() and (one.use == "tool") == tools
+        ]
+        if missing:
+            archive.update()
+            archive.fetch([f"{one.name}={one.version}" for one in missing], cache)
     for one in lock.packages:
         path = cache / one.file
         if not path.exists():
-            raise ImageProblem(
-                f"{one.name} {one.version} is no longer in the archive: name a snapshot"
-            )
+            raise ImageProblem(f"{one.name} {one.version} is no longer there: name a snapshot")
         if (found := file_sha256(path)) != one.sha256:
             raise ImageProblem(f"{path.name} is not the locked file, its SHA-256 is {found}")
 
@@ -152,7 +159,7 @@ def _specification(file: str) -> str:
     return f"{name}={unquote(version)}"
 
 
-def _files(specification: str, definition: Definition) -> set[str]:
+def _files(specification: str, architecture: str) -> set[str]:
     name, _, version = specification.partition("=")
-    kinds = (definition.architecture, "all")
+    kinds = (architecture, "all")
     return {Package(name, version, kind, "", "root").file for kind in kinds}

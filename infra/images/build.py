@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from infra.images.apply import apply_roles, unpack_root
-from infra.images.archive import Archive, Mirror, fetch_locked, file_sha256, make_lock, own_mirror
+from infra.images.archive import (
+    Archive,
+    Mirror,
+    fetch_locked,
+    file_sha256,
+    own_mirror,
+    resolved,
+)
 from infra.images.boot import make_boot_tree, make_fat, make_slot
 from infra.images.card import FAT_SERIAL, Layout, make_card, make_data, make_squashfs
 from infra.images.definition import IMAGES, read_definition
 from infra.images.errors import ImageProblem
 from infra.images.finish import finish
 from infra.images.initramfs import make_initramfs
+from infra.images.inside import unpack_tools
 from infra.images.lock import Lock, read_lock, write_lock
 from infra.images.outputs import Outputs, hand_over
 from infra.images.programs import run
@@ -61,35 +69,38 @@ def mirror_of(snapshot: str) -> Mirror:
 
 def lock(workshop: Workshop, snapshot: str, epoch: int) -> int:
     """Resolve the packages anew; how many there are."""
-    definition = read_definition()
-    archive = Archive(workshop.cache / "apt", definition, mirror_of(snapshot))
-    made = make_lock(archive, workshop.packages, epoch, definition.architecture)
-    write_lock(made)
-    return len(made.packages)
+    image, tools = _archives(workshop, snapshot)
+    image.update()
+    tools.update()
+    packages = resolved(image, workshop.packages, image.resolve())
+    packages += resolved(tools, workshop.packages, tools.resolve_tools())
+    write_lock(Lock(epoch, tuple(packages)))
+    return len(packages)
 
 
 def root(workshop: Workshop, snapshot: str) -> Path:
     """The root of the locked packages, which is made when this lock's is not there."""
-    definition, locked = read_definition(), read_lock()
-    archive = Archive(workshop.cache / "apt", definition, mirror_of(snapshot))
-    fetch_locked(archive, locked, workshop.packages)
+    locked = read_lock()
+    fetch_locked(_archives(workshop, snapshot), locked, workshop.packages)
     tar = _root_tar(workshop, locked)
     if not tar.exists():
+        inside = unpack_tools(locked, workshop.packages, workshop.cache / "tools")
         repository = _repository(workshop)
         make_repository(locked.used_for("root"), workshop.packages, repository)
-        make_root(locked, repository, tar)
+        make_root(locked, repository, tar, inside)
     return tar
 
 
 def roles(workshop: Workshop, variables: dict[str, Any]) -> None:
     """A fresh root with the roles applied to it."""
     locked = read_lock()
+    inside = unpack_tools(locked, workshop.packages, workshop.cache / "tools")
     if not (_repository(workshop) / "Packages").exists():
         make_repository(locked.used_for("root"), workshop.packages, _repository(workshop))
     unpack_root(_root_tar(workshop, locked), workshop.root)
     log = workshop.directory / "roles.log"
     os.environ["SOURCE_DATE_EPOCH"] = str(locked.epoch)
-    apply_roles(workshop.root, _repository(workshop), variables, log)
+    apply_roles(workshop.root, _repository(workshop), variables, log, inside)
 
 
 def card(workshop: Workshop, outputs: Outputs, *, key: Path, url: str, commit: str) -> None:
@@ -145,6 +156,13 @@ def card(workshop: Workshop, outputs: Outputs, *, key: Path, url: str, commit: s
     shutil.copyfile(work / "update-key.pem", outputs.directory / "update-key.pem")
 
 
+def _archives(workshop: Workshop, snapshot: str) -> tuple[Archive, Archive]:
+    """The image's, and that of the tools."""
+    definition, mirror = read_definition(), mirror_of(snapshot)
+    image = Archive(workshop.cache / "apt", definition, mirror, definition.architecture)
+    return image, Archive(workshop.cache / "apt", definition, mirror, "amd64")
+
+
 def _unpack_payload(workshop: Workshop, locked: Lock) -> None:
     shutil.rmtree(workshop.payload, ignore_errors=True)
     workshop.payload.mkdir(parents=True)
@@ -157,6 +175,9 @@ def _unpack_payload(workshop: Workshop, locked: Lock) -> None:
 
 def _indexed(modules: Path) -> Path:
     """The payload's directory of modules with depmod's tables, which the package has not."""
+    link = modules.parents[3] / "lib"
+    if not link.exists():
+        link.symlink_to("usr/lib")
     run(["depmod", "-b", modules.parents[3], modules.name])
     return modules
 

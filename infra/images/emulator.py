@@ -42,6 +42,7 @@ class Emulator:
     memory: int = 1024
     processors: int = 2
     port: int = 0
+    coap_port: int = 0
     starts: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -72,7 +73,8 @@ class Emulator:
         words = (self.directory / "cmdline.txt").read_text("ascii").strip()
         # As the firmware puts the board's own serial port in the place of serial0.
         words = re.sub(r"console=tty1 ", "", words).replace("serial0", "ttyAMA0")
-        self.port = self.port or _free_port()
+        self.port = self.port or _free_port(socket.SOCK_STREAM)
+        self.coap_port = self.coap_port or _free_port(socket.SOCK_DGRAM)
         self.console.write_bytes(b"")
         command = ["nice", "-n", "19", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"]
         command += ["-accel", "tcg,thread=multi", "-smp", str(self.processors)]
@@ -82,7 +84,9 @@ class Emulator:
         command += ["-initrd", str(self.directory / "initrd")]
         command += ["-drive", f"if=none,id=card,format=raw,cache=writeback,file={self.card}"]
         command += ["-device", "virtio-blk-pci,drive=card", "-device", "virtio-rng-pci"]
-        command += ["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:22"]
+        forwarded = f"hostfwd=tcp:127.0.0.1:{self.port}-:22"
+        forwarded += f",hostfwd=udp:127.0.0.1:{self.coap_port}-:5684"
+        command += ["-netdev", f"user,id=net,{forwarded}"]
         command += ["-device", "virtio-net-pci,netdev=net"]
         command += ["-device", "i6300esb", "-action", "watchdog=reset"]
         with (self.directory / "qemu.log").open("ab") as log:
@@ -151,7 +155,7 @@ def fresh_card(image: Path, card: Path, mebibytes: int) -> None:
         file.truncate(mebibytes << 20)
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
+def _free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(type=kind) as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

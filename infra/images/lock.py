@@ -8,12 +8,16 @@ from infra.images.definition import IMAGES
 from infra.images.errors import ImageProblem
 
 LOCK = IMAGES / "packages.lock"
+USES = ("root", "payload", "tool")
 _HEAD = "# Written by `python -m infra.images lock` from station.toml; do not edit.\n"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Package:
-    """A Debian package's file. `use` is `root` (installed) or `payload` (unpacked)."""
+    """A Debian package's file, and its use.
+
+    `root` is installed, `payload` unpacked, and `tool` works while the image is built.
+    """
 
     name: str
     version: str
@@ -52,11 +56,8 @@ def read_lock(path: Path = LOCK) -> Lock:
     except (KeyError, TypeError, ValueError):
         raise ImageProblem(f"{path} is no lock: `python -m infra.images lock` makes one") from None
     for one in packages:
-        if len(one.sha256) != hashlib.sha256().digest_size * 2 or one.use not in (
-            "root",
-            "payload",
-        ):
-            raise ImageProblem(f"{path}: {one.name} has no SHA-256, or no use (root, payload)")
+        if len(one.sha256) != hashlib.sha256().digest_size * 2 or one.use not in USES:
+            raise ImageProblem(f"{path}: {one.name} has no SHA-256, or no use ({', '.join(USES)})")
     return Lock(epoch, packages)
 
 

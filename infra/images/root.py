@@ -10,11 +10,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.images.errors import ImageProblem
+from infra.images.inside import MOUNTS, NAMESPACES, Inside, check_emulation
 from infra.images.lock import Lock, Package
 from infra.images.programs import run
 
-_BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 # Where the packages are found inside the root while the roles are applied to it.
 REPOSITORY = Path("/run/steelyard-packages")
 # Documentation in other languages and manuals are no use on a station; the licences stay.
@@ -45,34 +44,16 @@ mkdir -p "$ROOT/var/lib/dpkg/info" "$ROOT/var/lib/dpkg/updates" "$ROOT/etc/dpkg/
 : >"$ROOT/var/lib/dpkg/status"
 printf '#!/bin/sh\\nexit 101\\n' >"$ROOT/usr/sbin/policy-rc.d"
 chmod 0755 "$ROOT/usr/sbin/policy-rc.d"
-mount -t proc proc "$ROOT/proc"
-mount -t sysfs -o ro sysfs "$ROOT/sys"
-mount -t tmpfs -o mode=0755 tmpfs "$ROOT/dev"
-for one in null zero full random urandom; do
-  touch "$ROOT/dev/$one"
-  mount --bind "/dev/$one" "$ROOT/dev/$one"
-done
-ln -s /proc/self/fd "$ROOT/dev/fd"
-mount -t tmpfs tmpfs "$ROOT/run"
+# Each station makes its own host keys: where there are files, the package makes none.
+mkdir -p "$ROOT/etc/ssh"
+for one in rsa ecdsa ed25519; do : >"$ROOT/etc/ssh/ssh_host_${{one}}_key"; done
+{mounts}
 dpkg --root="$ROOT" --log=/dev/null {unpack} --unpack *.deb
+{cover}
 dpkg --root="$ROOT" --log=/dev/null {force} --configure {first}
 dpkg --root="$ROOT" --log=/dev/null {force} --configure --pending
 test -z "$(chroot "$ROOT" dpkg --audit)"
 """
-
-
-def check_emulation() -> None:
-    """Programs for arm64 must run in a root: raises ImageProblem where they do not.
-
-    The handler must be open since it was registered (flag F), as no root has an interpreter.
-    """
-    text = _BINFMT.read_text("ascii") if _BINFMT.exists() else ""
-    flags = next((line for line in text.splitlines() if line.startswith("flags:")), "")
-    if not text.startswith("enabled") or "F" not in flags.removeprefix("flags:"):
-        raise ImageProblem(
-            "arm64 programs do not run here: needs the Debian packages qemu-user-static and"
-            " binfmt-support, and binfmt_misc mounted (update-binfmts --enable qemu-aarch64)"
-        )
 
 
 def make_repository(packages: Sequence[Package], cache: Path, directory: Path) -> None:
@@ -86,14 +67,16 @@ def make_repository(packages: Sequence[Package], cache: Path, directory: Path) -
     (directory / "Packages.gz").write_bytes(gzip.compress(index.encode(), mtime=0))
 
 
-def make_root(lock: Lock, repository: Path, tar: Path) -> None:
+def make_root(lock: Lock, repository: Path, tar: Path, inside: Inside) -> None:
     """Install the repository's packages into a tar; minutes for the scripts under emulation."""
     check_emulation()
     root = tar.with_suffix(".tree")
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     root.chmod(0o755)
-    inside = _INSIDE.format(
+    script = _INSIDE.format(
+        mounts=MOUNTS,
+        cover=inside.cover(),
         unpack=" ".join(shlex.quote(one) for one in (_FORCE, *_NO_DOCUMENTATION)),
         force=shlex.quote(_FORCE),
         first=" ".join(f"{one}:arm64" for one in _FIRST),
@@ -102,9 +85,10 @@ def make_root(lock: Lock, repository: Path, tar: Path) -> None:
         "ROOT": str(root),
         "REPOSITORY": str(repository),
         "SOURCE_DATE_EPOCH": str(lock.epoch),
+        **inside.environment,
     }
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    run([*command, "bash", "-c", inside], seconds=7200, environment=environment)
+    run([*NAMESPACES, "bash", "-c", script], seconds=7200, environment=environment)
+    inside.leave(root)
     scratch = tar.with_suffix(".new")
     run(["tar", "--numeric-owner", "--xattrs", "-C", root, "-cf", scratch, "."], seconds=900)
     scratch.replace(tar)

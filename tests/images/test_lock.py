@@ -46,11 +46,11 @@ def test_the_lock_is_of_the_definition():
 
 def test_another_file_than_the_locked_one_is_refused(tmp_path):
     """Also when it lies in the cache already."""
-    archive = Archive(tmp_path / "apt", read_definition(), Mirror("file:/none", "file:/none"))
+    archive = Archive(tmp_path, read_definition(), Mirror("file:/none", "file:/none"))
     one = Package("a", "1", "all", SUM, "root")
     (tmp_path / one.file).write_bytes(b"changed")
     with pytest.raises(ImageProblem, match=r"a_1_all\.deb is not the locked file"):
-        fetch_locked(archive, Lock(1, (one,)), tmp_path)
+        fetch_locked([archive], Lock(1, (one,)), tmp_path)
 
 
 def test_a_snapshot_has_both_archives():

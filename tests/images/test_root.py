@@ -10,7 +10,7 @@ from infra.images.definition import IMAGES, read_definition
 from infra.images.errors import ImageProblem
 from infra.images.finish import DATA, LEFTOVERS, _set_passwords, _split_data, remove_leftovers
 from infra.images.initramfs import _cpio, chosen, depends_on
-from infra.images.root import _BINFMT, check_emulation
+from infra.images.inside import Inside, check_emulation
 from infra.images.trees import clamp_times
 
 TABLE = """kernel/fs/fat/vfat.ko.xz: kernel/fs/fat/fat.ko.xz
@@ -126,7 +126,7 @@ def test_an_archive_is_the_same_whenever_it_is_made(tmp_path):
 def test_without_an_emulator_it_is_said_what_is_missing(monkeypatch, tmp_path):
     """Also where the handler is there, and would look for its program inside the root."""
     handler = tmp_path / "qemu-aarch64"
-    monkeypatch.setattr("infra.images.root._BINFMT", handler)
+    monkeypatch.setattr("infra.images.inside._BINFMT", handler)
     with pytest.raises(ImageProblem, match="qemu-user-static"):
         check_emulation()
     handler.write_text("enabled\ninterpreter /usr/bin/x\nflags: OC\n")
@@ -134,7 +134,20 @@ def test_without_an_emulator_it_is_said_what_is_missing(monkeypatch, tmp_path):
         check_emulation()
     handler.write_text("enabled\ninterpreter /usr/bin/x\nflags: PF\n")
     check_emulation()
-    assert _BINFMT.name == "qemu-aarch64"
+
+
+def test_what_covers_a_root_s_python_leaves_nothing(root):
+    """And on arm64 nothing is covered at all."""
+    (root / "usr/lib/x86_64-linux-gnu").mkdir(parents=True)
+    (root / "usr/lib64").mkdir()
+    (root / "lib64").symlink_to("usr/lib64")
+    inside = Inside(root / "tools")
+    assert f'"{root}/tools/usr/bin/python3.13" "$ROOT/usr/bin/python3.13"' in inside.cover()
+    inside.leave(root)
+    assert list((root / "usr").rglob("*64*")) == []
+    assert not (root / "lib64").is_symlink()
+    assert Inside(None).cover() == ""
+    assert Inside(None).environment == {}
 
 
 def test_a_fault_in_the_definition_is_one_sentence(tmp_path):

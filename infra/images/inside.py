@@ -1,0 +1,111 @@
+"""A root's inside: namespaces in which its programs run, and which leave nothing when they end.
+
+On another computer than arm64 its programs are emulated, which is slow, most of all for Python. So
+its interpreter is covered, as long as the namespaces last, by this computer's own of the same
+version; whatever it installs or compiles is the same.
+"""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.images.archive import file_sha256
+from infra.images.errors import ImageProblem
+from infra.images.lock import Lock
+from infra.images.programs import run
+from infra.images.trees import remove
+
+_BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
+_PYTHON = "3.13"
+# Of this computer's Python, over the root's: the interpreter, its extensions, their libraries.
+_COVERED = (
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib64",
+    f"usr/bin/python{_PYTHON}",
+    f"usr/lib/python{_PYTHON}/lib-dynload",
+)
+# Over the root's only when all its packages are configured.
+_COVERED_LATER = ("usr/lib/python3/dist-packages",)
+# For Python, it is on arm64 all the same: pip then takes wheels for that.
+_PRETENCE = {
+    "_PYTHON_SYSCONFIGDATA_NAME": "_sysconfigdata__linux_aarch64-linux-gnu",
+    "_PYTHON_HOST_PLATFORM": "linux-aarch64",
+}
+# Shell that is run in `NAMESPACES` with ROOT set.
+MOUNTS = """
+mount -t proc proc "$ROOT/proc"
+mount -t sysfs -o ro sysfs "$ROOT/sys"
+mount -t tmpfs -o mode=0755 tmpfs "$ROOT/dev"
+for one in null zero full random urandom; do
+  touch "$ROOT/dev/$one"
+  mount --bind "/dev/$one" "$ROOT/dev/$one"
+done
+ln -s /proc/self/fd "$ROOT/dev/fd"
+mkdir "$ROOT/dev/shm"
+mount -t tmpfs -o mode=1777 tmpfs "$ROOT/dev/shm"
+mount -t tmpfs -o mode=0755 tmpfs "$ROOT/run"
+"""
+NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """How a root is entered. `tools` has this computer's Python, unpacked; none on arm64."""
+
+    tools: Path | None
+
+    def cover(self, *, later: bool = False) -> str:
+        """Shell that covers Python, after `MOUNTS`; with `later` its packages as well."""
+        if self.tools is None:
+            return ""
+        covered = (*_COVERED, *_COVERED_LATER) if later else _COVERED
+        lines = [
+            'mkdir -p "$ROOT/usr/lib/x86_64-linux-gnu" "$ROOT/usr/lib64"\n',
+            'ln -sfn usr/lib64 "$ROOT/lib64"\n',
+        ]
+        lines += [f'mount --bind -o ro "{self.tools}/{one}" "$ROOT/{one}"\n' for one in covered]
+        return "".join(lines)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What Python must believe."""
+        return {} if self.tools is None else dict(_PRETENCE)
+
+    def leave(self, root: Path) -> None:
+        """Remove what the mounts stood on."""
+        if self.tools is not None:
+            for name in ("lib64", "usr/lib64", "usr/lib/x86_64-linux-gnu"):
+                remove(root / name)
+
+
+def unpack_tools(lock: Lock, packages: Path, directory: Path) -> Inside:
+    """Have the tools unpacked, where the computer is not of the root's own kind."""
+    if platform.machine() == "aarch64":
+        return Inside(None)
+    stamp = directory / ".complete"
+    wanted = "".join(f"{one.sha256}\n" for one in lock.used_for("tool"))
+    if not (stamp.exists() and stamp.read_text("ascii") == wanted):
+        remove(directory)
+        directory.mkdir(parents=True)
+        for one in lock.used_for("tool"):
+            if file_sha256(packages / one.file) != one.sha256:
+                raise ImageProblem(f"{one.file} is not the locked file")
+            run(["dpkg-deb", "-x", packages / one.file, directory])
+        stamp.write_text(wanted, "ascii")
+    return Inside(directory)
+
+
+def check_emulation() -> None:
+    """Programs for arm64 must run in a root: raises ImageProblem where they do not.
+
+    The handler must be open since it was registered (flag F), as no root has an interpreter.
+    """
+    if platform.machine() == "aarch64":
+        return
+    text = _BINFMT.read_text("ascii") if _BINFMT.exists() else ""
+    flags = next((line for line in text.splitlines() if line.startswith("flags:")), "")
+    if not text.startswith("enabled") or "F" not in flags.removeprefix("flags:"):
+        raise ImageProblem(
+            "arm64 programs do not run here: needs the Debian packages qemu-user-static and"
+            " binfmt-support, and binfmt_misc mounted (update-binfmts --enable qemu-aarch64)"
+        )
