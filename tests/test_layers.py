@@ -58,6 +58,7 @@ INFRA_ALLOWED: dict[str, set[str]] = {
     "consortium": set(),
     "firewall": set(),
     "machines": {"steelyard.network"},
+    "images": set(),
     "sentences": set(),
     "stack": {"consortium"},
     "targets": {"stack", "consortium", "machines", "sentences", "steelyard.network"},

@@ -22,7 +22,7 @@ LEFTOVERS = (
     *("var/lib/dpkg/lock-frontend", "var/lib/dpkg/triggers/Lock", "var/lib/systemd/random-seed"),
     *("var/lib/systemd/credential.secret",),
 )
-EMPTIED = ("tmp", "var/tmp", "var/log", "run", "boot", "dev")
+EMPTIED = ("tmp", "var/tmp", "run", "boot", "dev")
 # Directories whose content is kept on the data partition, by their names there.
 DATA = {
     "etc": "etc/steelyard",
@@ -71,6 +71,10 @@ def remove_leftovers(root: Path) -> None:
     for name in EMPTIED:
         for one in (root / name).iterdir():
             remove(one)
+    for one in [*walk(root / "var/log")]:
+        # Directories stay: they are their services'.
+        if not one.is_dir() or one.is_symlink():
+            one.unlink()
     (root / "boot/firmware").mkdir()
     (root / "etc/machine-id").write_text("")
     (root / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
@@ -90,8 +94,7 @@ def _add_kernel(root: Path, payload: Path, without: list[str]) -> Path:
     for name in ("vmlinuz", "dtb", "config", "System.map"):
         remove(own / name)
     run(["depmod", "-b", root, found[0].name])
-    firmware = root / "usr/lib/firmware"
-    shutil.copytree(payload / "usr/lib/firmware", firmware, symlinks=True, dirs_exist_ok=True)
+    run(["cp", "-a", f"{payload}/usr/lib/firmware/.", root / "usr/lib/firmware"])
     return found[0]
 
 
