@@ -40,26 +40,26 @@ def apply_roles(
     """Run images/root.yml on the root. Ansible's own words go to the log and to standard error."""
     check_emulation()
     given = log.with_suffix(".json")
-    given.write_text(json.dumps(variables), "utf-8")
+    told = {**variables, "image_environment": inside.environment}
+    given.write_text(json.dumps(told), "utf-8")
     # No package's script may start anything, and apt finds the locked packages only.
     refusal = root / "usr/sbin/policy-rc.d"
     refusal.write_text("#!/bin/sh\nexit 101\n", "ascii")
     refusal.chmod(0o755)
     remove(root / "etc/apt/sources.list.d/0000deb.list")
     (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{REPOSITORY} ./\n", "ascii")
-    # The covered Python's apt would take itself for this computer's.
-    told = root / "etc/apt/apt.conf.d/00architecture"
-    told.write_text('APT::Architecture "arm64";\nAPT::Architectures {"arm64";};\n', "ascii")
+    # The covering apt would take itself for this computer's.
+    architecture = root / "etc/apt/apt.conf.d/00architecture"
+    architecture.write_text('APT::Architecture "arm64";\nAPT::Architectures {"arm64";};\n', "ascii")
     ansible = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", f"{root},"]
     ansible += ["-e", "ansible_connection=community.general.chroot", "-e", f"@{given}"]
     script = _SCRIPT.format(
-        mounts=MOUNTS + inside.cover(later=True),
+        mounts=MOUNTS + inside.cover(root, later=True),
         repository=REPOSITORY,
         command=shlex.join([*ansible, str(IMAGES / "root.yml")]),
     )
     environment = {
         **os.environ,
-        **inside.environment,
         "ROOT": str(root),
         "REPOSITORY": str(repository),
         "LC_ALL": "C.UTF-8",
@@ -81,5 +81,5 @@ def apply_roles(
         last = (failed or text.splitlines() or ["it said nothing"])[-1]
         raise ImageProblem(f"the roles were not applied ({log}): {last[:600]}")
     inside.leave(root)
-    remove(root / "etc/apt/apt.conf.d/00architecture")
+    architecture.unlink()
     check_emulation()

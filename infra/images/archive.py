@@ -69,8 +69,8 @@ class Archive:
         return found
 
     def resolve_tools(self) -> dict[str, str]:
-        """`name=version` of every package of the tools."""
-        return dict.fromkeys(self._closure(*self._definition.packages.tools), "tool")
+        """`name=version` of every package whose programs stand in for the root's."""
+        return dict.fromkeys(self._closure("?essential", *self._definition.packages.root), "tool")
 
     def fetch(self, specifications: list[str], directory: Path) -> None:
         """Download packages by name and version, those that are there already excepted."""

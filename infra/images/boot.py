@@ -26,7 +26,7 @@ def make_slot(*, modules: Path, initramfs: Path, directory: Path, slot: str) -> 
     directory.mkdir(parents=True)
     # The firmware and the emulator unpack it.
     kernel = (modules / "vmlinuz").read_bytes()
-    (directory / "vmlinuz").write_bytes(gzip.compress(kernel, 9, mtime=0))
+    (directory / "vmlinuz").write_bytes(gzip.compress(kernel, 6, mtime=0))
     shutil.copy(initramfs, directory / "initrd")
     words = (IMAGES / "boot/cmdline.txt").read_text("ascii").replace("@SLOT@", slot)
     (directory / "cmdline.txt").write_text(words, "ascii")

@@ -62,7 +62,7 @@ def make_squashfs(tree: Path, path: Path, epoch: int) -> None:
     """A root as it is read: compressed, without a journal, and never written."""
     path.unlink(missing_ok=True)
     options = ["-noappend", "-quiet", "-no-progress", "-no-exports", "-comp", "zstd", "-b", "128K"]
-    options += ["-Xcompression-level", "12"]
+    options += ["-Xcompression-level", "6"]
     environment = {"SOURCE_DATE_EPOCH": str(epoch)}
     run(["mksquashfs", tree, path, *options], seconds=3600, environment=environment)
 

@@ -19,7 +19,6 @@ class PackageNames(_Strict):
 
     root: list[str]
     payload: list[str]
-    tools: list[str]
     kernel: str
     kernel_parts: list[str]
 

@@ -1,8 +1,8 @@
 """A root's inside: namespaces in which its programs run, and which leave nothing when they end.
 
-On another computer than arm64 its programs are emulated, which is slow, most of all for Python. So
-its interpreter is covered, as long as the namespaces last, by this computer's own of the same
-version; whatever it installs or compiles is the same.
+On another computer than arm64 its programs are emulated, which is slow beyond use on a busy one. So
+they are covered, as long as the namespaces last, by the same versions of them for this computer;
+what they write is the same.
 """
 
 import platform
@@ -13,19 +13,23 @@ from infra.images.archive import file_sha256
 from infra.images.errors import ImageProblem
 from infra.images.lock import Lock
 from infra.images.programs import run
-from infra.images.trees import remove
+from infra.images.trees import remove, walk
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 _PYTHON = "3.13"
-# Of this computer's Python, over the root's: the interpreter, its extensions, their libraries.
-_COVERED = (
+# Directories of this computer's kind over the root's: libraries, and Python's extensions.
+_DIRECTORIES = (
     "usr/lib/x86_64-linux-gnu",
     "usr/lib64",
-    f"usr/bin/python{_PYTHON}",
     f"usr/lib/python{_PYTHON}/lib-dynload",
 )
 # Over the root's only when all its packages are configured.
-_COVERED_LATER = ("usr/lib/python3/dist-packages",)
+_LATER = ("usr/lib/python3/dist-packages",)
+# Where programs are: each is covered by itself, so that scripts can still write beside it.
+_PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/apt", "usr/lib/openssh", "usr/lib/systemd")
+# These say what the root is, or write what only its own kind reads.
+_NOT_COVERED = {"usr/bin/dpkg", "usr/sbin/ldconfig"}
+_ELF = b"\x7fELF"
 # For Python, it is on arm64 all the same: pip then takes wheels for that.
 _PRETENCE = {
     "_PYTHON_SYSCONFIGDATA_NAME": "_sysconfigdata__linux_aarch64-linux-gnu",
@@ -50,19 +54,20 @@ NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """How a root is entered. `tools` has this computer's Python, unpacked; none on arm64."""
+    """How a root is entered. `tools` has the programs for this computer; none on arm64."""
 
     tools: Path | None
 
-    def cover(self, *, later: bool = False) -> str:
-        """Shell that covers Python, after `MOUNTS`; with `later` its packages as well."""
+    def cover(self, root: Path, *, later: bool = False) -> str:
+        """Shell that covers the root's programs, after `MOUNTS`; with `later` all that can be."""
         if self.tools is None:
             return ""
-        covered = (*_COVERED, *_COVERED_LATER) if later else _COVERED
         lines = [
             'mkdir -p "$ROOT/usr/lib/x86_64-linux-gnu" "$ROOT/usr/lib64"\n',
             'ln -sfn usr/lib64 "$ROOT/lib64"\n',
         ]
+        directories = (*_DIRECTORIES, *_LATER) if later else _DIRECTORIES
+        covered = [*directories, *programs(self.tools, root)]
         lines += [f'mount --bind -o ro "{self.tools}/{one}" "$ROOT/{one}"\n' for one in covered]
         return "".join(lines)
 
@@ -76,6 +81,24 @@ class Inside:
         if self.tools is not None:
             for name in ("lib64", "usr/lib64", "usr/lib/x86_64-linux-gnu"):
                 remove(root / name)
+
+
+def programs(tools: Path, root: Path) -> list[str]:
+    """Programs that both have, as files of their own and not as scripts, below their roots."""
+    found = []
+    for directory in _PROGRAMS:
+        for one in walk(tools / directory):
+            name = str(one.relative_to(tools))
+            if name not in _NOT_COVERED and _is_program(one) and _is_program(root / name):
+                found.append(name)
+    return found
+
+
+def _is_program(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_ELF)) == _ELF
 
 
 def unpack_tools(lock: Lock, packages: Path, directory: Path) -> Inside:

@@ -39,7 +39,7 @@ def hand_over(
     whole = file_sha256(card)
     _block_map(card, outputs.path(".bmap"))
     # Blocks of one size, so that the number of processors changes nothing.
-    command: list[str | Path] = ["xz", "--threads=2", "--block-size=32MiB", "-3", "--keep"]
+    command: list[str | Path] = ["xz", "--threads=2", "--block-size=32MiB", "-1", "--keep"]
     run([*command, "--force", "--suffix=.xz", card], seconds=3600)
     card.with_name(f"{card.name}.xz").replace(packed)
     digest = file_sha256(packed)

@@ -28,7 +28,7 @@ _NO_DOCUMENTATION = (
 _FORCE = "--force-architecture,depends,conflicts,breaks,configure-any,unsafe-io"
 # What every other package's scripts take for granted, in an order that works.
 _FIRST = ("base-passwd", "base-files", "libc6", "libc-bin", "dpkg", "perl-base", "mawk")
-_INSIDE = """
+_UNPACK = """
 set -eu
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
 cd "$REPOSITORY"
@@ -49,6 +49,11 @@ mkdir -p "$ROOT/etc/ssh"
 for one in rsa ecdsa ed25519; do : >"$ROOT/etc/ssh/ssh_host_${{one}}_key"; done
 {mounts}
 dpkg --root="$ROOT" --log=/dev/null {unpack} --unpack *.deb
+"""
+_CONFIGURE = """
+set -eu
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+{mounts}
 {cover}
 dpkg --root="$ROOT" --log=/dev/null {force} --configure {first}
 dpkg --root="$ROOT" --log=/dev/null {force} --configure --pending
@@ -74,20 +79,24 @@ def make_root(lock: Lock, repository: Path, tar: Path, inside: Inside) -> None:
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     root.chmod(0o755)
-    script = _INSIDE.format(
-        mounts=MOUNTS,
-        cover=inside.cover(),
-        unpack=" ".join(shlex.quote(one) for one in (_FORCE, *_NO_DOCUMENTATION)),
-        force=shlex.quote(_FORCE),
-        first=" ".join(f"{one}:arm64" for one in _FIRST),
-    )
     environment = {
         "ROOT": str(root),
         "REPOSITORY": str(repository),
         "SOURCE_DATE_EPOCH": str(lock.epoch),
         **inside.environment,
     }
-    run([*NAMESPACES, "bash", "-c", script], seconds=7200, environment=environment)
+    unpack = _UNPACK.format(
+        mounts=MOUNTS, unpack=" ".join(shlex.quote(one) for one in (_FORCE, *_NO_DOCUMENTATION))
+    )
+    run([*NAMESPACES, "bash", "-c", unpack], seconds=3600, environment=environment)
+    # What can be covered is only known now.
+    configure = _CONFIGURE.format(
+        mounts=MOUNTS,
+        cover=inside.cover(root),
+        force=shlex.quote(_FORCE),
+        first=" ".join(f"{one}:arm64" for one in _FIRST),
+    )
+    run([*NAMESPACES, "bash", "-c", configure], seconds=7200, environment=environment)
     inside.leave(root)
     scratch = tar.with_suffix(".new")
     run(["tar", "--numeric-owner", "--xattrs", "-C", root, "-cf", scratch, "."], seconds=900)

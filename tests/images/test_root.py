@@ -10,7 +10,7 @@ from infra.images.definition import IMAGES, read_definition
 from infra.images.errors import ImageProblem
 from infra.images.finish import DATA, LEFTOVERS, _set_passwords, _split_data, remove_leftovers
 from infra.images.initramfs import _cpio, chosen, depends_on
-from infra.images.inside import Inside, check_emulation
+from infra.images.inside import Inside, check_emulation, programs
 from infra.images.trees import clamp_times
 
 TABLE = """kernel/fs/fat/vfat.ko.xz: kernel/fs/fat/fat.ko.xz
@@ -136,17 +136,27 @@ def test_without_an_emulator_it_is_said_what_is_missing(monkeypatch, tmp_path):
     check_emulation()
 
 
-def test_what_covers_a_root_s_python_leaves_nothing(root):
-    """And on arm64 nothing is covered at all."""
+def test_programs_are_covered_by_their_own_kind_and_nothing_stays(root, tmp_path):
+    """Scripts and what the root has not are left alone; on arm64 nothing is covered at all."""
+    tools = tmp_path / "tools"
+    for tree in (tools, root):
+        for name in ("usr/bin", "usr/sbin", "usr/lib/apt", "usr/lib/openssh", "usr/lib/systemd"):
+            (tree / name).mkdir(parents=True)
+        for name in ("usr/bin/sed", "usr/bin/dpkg", "usr/sbin/ldconfig"):
+            (tree / name).write_bytes(b"\x7fELF of some kind")
+        (tree / "usr/bin/script").write_text("#!/bin/sh\n")
+    (tools / "usr/bin/other").write_bytes(b"\x7fELF")
+    (root / "usr/bin/other").symlink_to("sed")
+    assert programs(tools, root) == ["usr/bin/sed"]
+    inside = Inside(tools)
+    assert f'"{tools}/usr/bin/sed" "$ROOT/usr/bin/sed"' in inside.cover(root)
     (root / "usr/lib/x86_64-linux-gnu").mkdir(parents=True)
     (root / "usr/lib64").mkdir()
     (root / "lib64").symlink_to("usr/lib64")
-    inside = Inside(root / "tools")
-    assert f'"{root}/tools/usr/bin/python3.13" "$ROOT/usr/bin/python3.13"' in inside.cover()
     inside.leave(root)
     assert list((root / "usr").rglob("*64*")) == []
     assert not (root / "lib64").is_symlink()
-    assert Inside(None).cover() == ""
+    assert Inside(None).cover(root) == ""
     assert Inside(None).environment == {}
 
 
