@@ -51,8 +51,11 @@ def apply_roles(
     # The covering apt would take itself for this computer's.
     architecture = root / "etc/apt/apt.conf.d/00architecture"
     architecture.write_text('APT::Architecture "arm64";\nAPT::Architectures {"arm64";};\n', "ascii")
-    ansible = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", f"{root},"]
-    ansible += ["-e", "ansible_connection=community.general.chroot", "-e", f"@{given}"]
+    inventory = log.with_suffix(".inventory.json")
+    host = {"ansible_connection": "community.general.chroot", "ansible_host": str(root)}
+    inventory.write_text(json.dumps({"all": {"hosts": {"station-root": host}}}), "utf-8")
+    ansible = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
+    ansible += ["-e", f"@{given}"]
     script = _SCRIPT.format(
         mounts=MOUNTS + inside.cover(root, later=True),
         repository=REPOSITORY,

@@ -30,11 +30,10 @@ _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/apt", "usr/lib/openssh", "usr/lib/s
 # These say what the root is, or write what only its own kind reads.
 _NOT_COVERED = {"usr/bin/dpkg", "usr/sbin/ldconfig"}
 _ELF = b"\x7fELF"
-# For Python, it is on arm64 all the same: pip then takes wheels for that.
-_PRETENCE = {
-    "_PYTHON_SYSCONFIGDATA_NAME": "_sysconfigdata__linux_aarch64-linux-gnu",
-    "_PYTHON_HOST_PLATFORM": "linux-aarch64",
-}
+# What Python asks for by the name of its own kind.
+_CONFIGURATION = f"usr/lib/python{_PYTHON}/_sysconfigdata__linux_x86_64-linux-gnu.py"
+# For pip, it is on arm64 all the same, and takes wheels for that.
+_PRETENCE = {"_PYTHON_HOST_PLATFORM": "linux-aarch64"}
 # Shell that is run in `NAMESPACES` with ROOT set.
 MOUNTS = """
 mount -t proc proc "$ROOT/proc"
@@ -65,10 +64,16 @@ class Inside:
         lines = [
             'mkdir -p "$ROOT/usr/lib/x86_64-linux-gnu" "$ROOT/usr/lib64"\n',
             'ln -sfn usr/lib64 "$ROOT/lib64"\n',
+            f'touch "$ROOT/{_CONFIGURATION}"\n',
         ]
         directories = (*_DIRECTORIES, *_LATER) if later else _DIRECTORIES
-        covered = [*directories, *programs(self.tools, root)]
-        lines += [f'mount --bind -o ro "{self.tools}/{one}" "$ROOT/{one}"\n' for one in covered]
+        covered = [*directories, _CONFIGURATION, *programs(self.tools, root)]
+        # One program for all of them, as there are hundreds.
+        lines.append('cat >"$ROOT/run/covered" <<"END"\n')
+        lines += [
+            f"{_field(self.tools / one)} {_field(root / one)} none bind,ro 0 0\n" for one in covered
+        ]
+        lines.append('END\nmount --all --fstab "$ROOT/run/covered"\n')
         return "".join(lines)
 
     @property
@@ -79,8 +84,13 @@ class Inside:
     def leave(self, root: Path) -> None:
         """Remove what the mounts stood on."""
         if self.tools is not None:
-            for name in ("lib64", "usr/lib64", "usr/lib/x86_64-linux-gnu"):
+            for name in ("lib64", "usr/lib64", "usr/lib/x86_64-linux-gnu", _CONFIGURATION):
                 remove(root / name)
+
+
+def _field(path: Path) -> str:
+    """A path as fstab(5) has it."""
+    return str(path).replace(" ", "\\040")
 
 
 def programs(tools: Path, root: Path) -> list[str]:
