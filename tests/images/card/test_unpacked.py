@@ -185,5 +185,5 @@ def test_the_kernel_s_drivers_are_there(unpacked):
     for name in ("genet", "smsc95xx", "lan78xx", "macb", "brcmfmac", "bcm2835_wdt", "ext4"):
         assert re.search(rf"/{name}\.ko\S*:", table), name
     firmware = unpacked / "usr/lib/firmware/brcm"
-    assert list(firmware.glob("brcmfmac43455-sdio*"))
-    assert list(firmware.glob("brcmfmac43436*"))
+    for name in ("43455-sdio.raspberrypi,5-model-b", "43430-sdio.raspberrypi,model-zero-2-w"):
+        assert (firmware / f"brcmfmac{name}.txt").exists(), name
