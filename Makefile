@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 PIP_INSTALL_LOCK := $(PIP_INSTALL) --require-hashes --no-deps
 EXTRAS := platform node smartbox loadcell sandbox infra demo browser dev
 
-.PHONY: help demo test test-engine test-appliance test-pulumi test-browser lint format bench-contract bench-ledger docs lock contract clean
+.PHONY: help demo test test-engine test-appliance test-pulumi test-browser test-image lint format bench-contract bench-ledger docs lock contract clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s $$'\t'
@@ -37,6 +37,10 @@ test-appliance: $(VENV)/.dev ## Run the roles' and the whole appliance's scenari
 test-pulumi: $(VENV)/.dev ## Run the Pulumi program's tests; where pulumi is on the PATH, a stack's whole life on this machine
 	@scripts/system-packages appliance
 	$(BIN)/pytest tests/pulumi $(ARGS)
+
+test-image: $(VENV)/.dev ## Build the stations' image and check it, unpacked and booted in an emulated board (an hour and more; IMAGE=DIRECTORY: one that is there)
+	@scripts/system-packages image
+	PATH="$(CURDIR)/$(BIN):$$PATH" IMAGE="$(IMAGE)" scripts/test-image $(ARGS)
 
 test-browser: $(VENV)/.dev ## Run the display's tests in a headless Chromium
 	@scripts/system-packages browser

@@ -296,6 +296,19 @@ PLAYBOOK_ARGUMENTS = {
     "snapshot": "restore: another backup than the latest, by its id.",
     "force": "restore: put aside what lives there.",
     "rotate": "rotate-keys: vault, tokens or certificates.",
+    "update_bundle": "update-stations: the signed .update of a build.",
+    "update_wait_seconds": "update-stations: how long a station may take to start; 1800.",
+    "image_signing_key": "image: the private key that signs. Required.",
+    "image_version": "image: the version; the application's without it.",
+    "image_output": "image: directory of what is made; build/image.",
+    "image_work": "image: working directory; build/image-work.",
+    "image_snapshot": "image: URL of a snapshot of Debian's archives, ending in its date.",
+    "image_url": "image: where the image will be downloaded from.",
+    "image_roles": "image: the roles that are applied, with their entry points.",
+    "image_ssh_sources": "image: from where SSH is open; private networks.",
+    "image_firewall_rules": "image: what else is open; UDP 5684, for load cells.",
+    "image_time_pools": "image: time servers; Debian's.",
+    "image_station_bundle": "image: the application, packed for arm64; packed anew without it.",
 }
 
 

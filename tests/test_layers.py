@@ -60,6 +60,7 @@ INFRA_ALLOWED: dict[str, set[str]] = {
     "firewall": set(),
     "flash": {"steelyard.station", "steelyard.secret_files", "steelyard.errors"},
     "machines": {"steelyard.network"},
+    "images": set(),
     "sentences": set(),
     "stack": {"consortium"},
     "targets": {"stack", "consortium", "machines", "sentences", "steelyard.network"},

@@ -1,0 +1,1 @@
+"""The station's image: what it is made of, and how its files become a card's bytes."""

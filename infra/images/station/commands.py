@@ -1,0 +1,131 @@
+"""The program steelyard-slot: status, install, watch, health."""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import SlotProblem
+from .health import look
+from .install import Station, install
+from .slot_file import SlotFile, read, write
+
+BOOT = Path("/boot/firmware")
+KEY = Path("/usr/share/steelyard/update-key.pem")
+RELEASE = Path("/usr/share/steelyard/release.json")
+CONFIGURATION = Path("/etc/steelyard/smartbox.toml")
+PROGRAM = Path("/opt/steelyard/station/current/venv/bin/steelyard")
+_PATIENCE = 600.0  # seconds that a root on trial has; an emulated board is slow
+_PAUSE = 3.0
+
+
+def main() -> int:
+    """Exit status 0, or 1 with a sentence."""
+    parser = argparse.ArgumentParser(prog="steelyard-slot", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("status", help="which root runs, and which is next, as JSON")
+    verbs.add_parser("health", help="whether the station is well")
+    verbs.add_parser("watch", help="keep a root on trial once the station is well")
+    given = verbs.add_parser(
+        "install", help="write an update into the other slot; it is tried next"
+    )
+    given.add_argument("bundle", type=Path)
+    options = parser.parse_args()
+    try:
+        return {"status": _status, "health": _health, "watch": _watch, "install": _install}[
+            options.verb
+        ](options)
+    except SlotProblem as problem:
+        sys.stderr.write(f"steelyard-slot: {problem}\n")
+        return 1
+
+
+def running(words: str) -> str:
+    """The slot that a kernel's command line names. Raises SlotProblem."""
+    for word in words.split():
+        if word in ("steelyard.slot=a", "steelyard.slot=b"):
+            return word[-1]
+    raise SlotProblem("the kernel was not told which slot it is of")
+
+
+def _status(options: argparse.Namespace) -> int:
+    _ = options
+    slots, release = read(BOOT), json.loads(RELEASE.read_text("utf-8"))
+    told = {"running": _running(), "next": slots.next, "state": slots.state, **release}
+    sys.stdout.write(json.dumps(told) + "\n")
+    return 0
+
+
+def _health(options: argparse.Namespace) -> int:
+    _ = options
+    health = look(CONFIGURATION, PROGRAM)
+    sys.stdout.write("well\n" if health.well else f"{health.reason}\n")
+    return 0 if health.well else 1
+
+
+def _watch(options: argparse.Namespace) -> int:
+    _ = options
+    slot, ends = _running(), time.monotonic() + _PATIENCE
+    trial = read(BOOT).state == f"tried {slot}"
+    said = ""
+    while True:
+        health = look(CONFIGURATION, PROGRAM)
+        if health.well:
+            break
+        if health.reason != said:
+            said = health.reason
+            sys.stdout.write(f"not well yet: {said}\n")
+            sys.stdout.flush()
+        if trial and time.monotonic() > ends:
+            sys.stdout.write(
+                f"steelyard: root-{slot} is not well, and the other is started: {said}\n"
+            )
+            sys.stdout.flush()
+            subprocess.run(["systemctl", "--force", "reboot"], check=False)  # noqa: S607 - on the station's path
+            return 1
+        time.sleep(_PAUSE)
+    if trial:
+        with _writable(BOOT):
+            write(BOOT, SlotFile(slot))
+    uptime = Path("/proc/uptime").read_text("ascii").split()[0]
+    kept = ", and is kept" if trial else ""
+    sys.stdout.write(f"steelyard: ready after {uptime} s, root-{slot} is well{kept}\n")
+    return 0
+
+
+def _install(options: argparse.Namespace) -> int:
+    slot = _running()
+    card = str(_partition(BOOT))[:-1]
+    roots = {"a": Path(f"{card}2"), "b": Path(f"{card}3")}
+    board = json.loads(RELEASE.read_text("utf-8"))["board"]
+    station = Station(slot, BOOT, roots, KEY, board)
+    with options.bundle.open("rb") as file, _writable(BOOT):
+        version = install(station, file)
+    sys.stdout.write(f"version {version} is tried at the next start\n")
+    return 0
+
+
+def _running() -> str:
+    return running(Path("/proc/cmdline").read_text("ascii"))
+
+
+def _partition(mounted: Path) -> Path:
+    for line in Path("/proc/mounts").read_text("utf-8").splitlines():
+        device, where = line.split(" ")[:2]
+        if where == str(mounted) and device.startswith("/dev/") and device.endswith("1"):
+            return Path(device).resolve()
+    raise SlotProblem(f"{mounted} is not the card's first partition")
+
+
+@contextmanager
+def _writable(mounted: Path) -> Iterator[None]:
+    remount = ["mount", "-o"]
+    subprocess.run([*remount, "remount,rw", str(mounted)], check=True)  # noqa: S603 - our own arguments
+    try:
+        yield
+    finally:
+        subprocess.run([*remount, "remount,ro", str(mounted)], check=True)  # noqa: S603 - our own arguments

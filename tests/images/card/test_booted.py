@@ -1,0 +1,129 @@
+"""The image in an emulated board: it comes up, is closed, and remembers what it must."""
+
+import json
+import re
+import time
+
+import pytest
+import testinfra
+
+READY = "steelyard: ready after"
+# A start under emulation on a busy machine.
+SECONDS = 1800
+UNITS = ("ssh.service", "chrony.service", "nftables.service", "systemd-networkd.service")
+
+
+@pytest.fixture(scope="module")
+def started(board):
+    """The board, ready for the first time."""
+    board.start()
+    board.wait_for(READY, SECONDS)
+    return board
+
+
+@pytest.fixture(scope="module")
+def station(started, operator):
+    """The station as testinfra sees it, over SSH."""
+    options = started.directory / "ssh_config"
+    started.ssh(operator, "true")
+    options.write_text(
+        f"Host station\n HostName 127.0.0.1\n Port {started.port}\n User root\n"
+        f" IdentityFile {operator}\n UserKnownHostsFile {started.directory / 'known_hosts'}\n"
+        " ControlMaster auto\n ControlPersist 600\n"
+        f" ControlPath {started.directory}/control\n"
+    )
+    return testinfra.get_host("ssh://station", ssh_config=str(options), timeout=120)
+
+
+def test_it_comes_up_in_slot_a(started, station):
+    """Nothing failed; the time that it took is shown."""
+    found = re.search(r"ready after ([\d.]+) s, root-a is well", started.said())
+    assert found is not None
+    print(f"\nboot to ready in the emulator: {found[1]} s of the board's clock")
+    assert station.check_output("systemctl list-units --failed --plain --no-legend") == ""
+    told = json.loads(station.check_output("steelyard-slot status"))
+    assert (told["running"], told["next"], told["state"]) == ("a", "a", "good")
+
+
+def test_only_what_is_meant_listens(station):
+    """SSH; the SmartBox comes with its configuration, and chrony serves nobody."""
+    lines = station.check_output("ss -Hltun").splitlines()
+    ports = {
+        (line.split()[0], line.split()[4].rsplit(":", 1)[1])
+        for line in lines
+        if not line.split()[4].startswith(("127.", "[::1]"))
+    }
+    # UDP 68 is the lease, 5355 link-local names.
+    assert ("tcp", "22") in ports
+    assert ports <= {("tcp", "22"), ("udp", "68"), ("udp", "546"), ("tcp", "5355"), ("udp", "5355")}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_what_a_station_needs_runs(station, unit):
+    """Enabled, and running."""
+    assert station.service(unit).is_running
+
+
+def test_the_smartbox_waits_for_its_station(station):
+    """It is enabled, and not failed: its condition is not met."""
+    said = station.check_output(
+        "systemctl show -p ActiveState -p ConditionResult steelyard-smartbox.service"
+    )
+    assert "ActiveState=inactive" in said
+    assert "ConditionResult=no" in said
+    assert station.service("steelyard-smartbox").is_enabled
+
+
+def test_the_root_is_read_only_and_what_is_written_is_forgotten(station):
+    """Under a tmpfs, with the squashfs below."""
+    said = station.check_output("findmnt -no FSTYPE,OPTIONS /")
+    assert said.startswith("overlay")
+    assert "lowerdir=/lower" in said
+    assert "ro" in station.check_output("findmnt -no OPTIONS /boot/firmware").split(",")
+
+
+def test_data_is_journalled_and_fills_the_card(station):
+    """It has grown at the first start: the card is of 3 GiB."""
+    kind, size = station.check_output("findmnt -bno FSTYPE,SIZE /data").split()
+    assert kind == "ext4"
+    assert int(size) > 1_500_000_000
+    assert "has_journal" in station.check_output("dumpe2fs -h /dev/disk/by-label/data 2>/dev/null")
+    for place in ("/etc/steelyard", "/var/lib/steelyard", "/var/lib/chrony", "/var/lib/systemd"):
+        assert station.check_output(f"findmnt -no SOURCE {place}").startswith("/dev/"), place
+
+
+def test_the_journal_is_in_memory(station):
+    """And what matters of it is kept, bounded."""
+    assert not station.file("/var/log/journal").exists
+    station.check_output("systemctl start steelyard-keep-log.service")
+    assert station.file("/data/log/kept.log").exists
+
+
+def test_the_watchdog_is_fed(station):
+    """By systemd, from a real device."""
+    assert station.check_output("systemctl show -p RuntimeWatchdogUSec --value") == "14s"
+    assert station.check_output("systemctl show -p WatchdogDevice --value") != ""
+
+
+def test_it_remembers_who_it_is(started, station, operator):
+    """Host key and machine's id are those of the first start, after a cut of the power."""
+    ask = "cat /data/ssh/ssh_host_ed25519_key.pub /etc/machine-id"
+    before = started.ssh(operator, ask)
+    started.ssh(operator, "touch /root/forgotten /data/kept; sync")
+    started.cut()
+    started.start()
+    started.wait_for(READY, SECONDS)
+    assert started.ssh(operator, ask) == before
+    assert started.ssh(operator, "ls /root/forgotten /data/kept 2>/dev/null; true").split() == [
+        "/data/kept"
+    ]
+
+
+def test_a_stuck_board_is_started_again_by_its_watchdog(started, operator):
+    """When nobody feeds it any more: systemd is stopped."""
+    began = time.monotonic()
+    started.ssh(operator, "nohup sh -c 'sleep 1; kill -STOP 1' >/dev/null 2>&1 &")
+    started.wait_for_reset(300)
+    print(f"\nreset by the watchdog after {time.monotonic() - began:.0f} s")
+    started.start()
+    started.wait_for(READY, SECONDS)

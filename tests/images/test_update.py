@@ -1,0 +1,146 @@
+"""An update goes into the other slot, whole and signed, or nowhere."""
+
+import io
+import tarfile
+
+import pytest
+
+from image_kit import BOARD, sha256
+from infra.images.signing import make_key, public_key
+from infra.images.station.errors import SlotProblem
+from infra.images.station.install import Station, install
+from infra.images.station.slot_file import SlotFile, read, write
+from infra.images.update import make_update
+
+
+@pytest.fixture
+def station(tmp_path):
+    """A station that runs from a; b has an older release."""
+    boot = tmp_path / "boot"
+    for slot in "ab":
+        (boot / slot).mkdir(parents=True)
+        (boot / slot / "vmlinuz").write_bytes(b"old")
+        (tmp_path / slot).write_bytes(b"old root")
+    (boot / "slot.txt").write_bytes(SlotFile("a").text())
+    roots = {slot: tmp_path / slot for slot in "ab"}
+    return Station("a", boot, roots, tmp_path / "public.pem", BOARD)
+
+
+def members(path) -> list[tuple[tarfile.TarInfo, bytes]]:
+    """A tar's files."""
+    with tarfile.open(path) as tar:
+        return [(one, tar.extractfile(one).read()) for one in tar]
+
+
+def packed(parts) -> io.BytesIO:
+    """A tar of these."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for info, content in parts:
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    made.seek(0)
+    return made
+
+
+def test_the_other_slot_gets_it_and_is_tried(station, update):
+    """The slot that runs is as it was, and the command line is of the slot."""
+    with update.open("rb") as file:
+        assert install(station, file) == "2"
+    assert read(station.boot) == SlotFile("b", "try b")
+    assert station.roots["b"].read_bytes()[:3] == b"new"
+    assert (station.boot / "b/vmlinuz").read_bytes() == b"kern"
+    assert "steelyard.slot=b " in (station.boot / "b/cmdline.txt").read_text()
+    assert (station.roots["a"].read_bytes(), (station.boot / "a/vmlinuz").read_bytes()) == (
+        b"old root",
+        b"old",
+    )
+
+
+def test_the_same_input_gives_the_same_update(update, tmp_path, key):
+    """Signature and all."""
+    with tarfile.open(update) as tar:
+        names = tar.getnames()
+    assert names[:2] == ["manifest.json", "manifest.sig"]
+    again = tmp_path / "again.update"
+    make_update(
+        again,
+        squashfs=tmp_path / "root.squashfs",
+        slot=tmp_path / "new-slot",
+        key=key,
+        version="2",
+        board=BOARD,
+        epoch=1_700_000_000,
+    )
+    assert sha256(again) == sha256(update)
+
+
+def refused(station, file, match):
+    """The station says why, and goes on with what it has."""
+    with pytest.raises(SlotProblem, match=match):
+        install(station, file)
+    assert read(station.boot) == SlotFile("a")
+
+
+def test_another_signature_is_refused(station, update, tmp_path):
+    """Before anything is written."""
+    make_key(tmp_path / "other.pem")
+    public_key(tmp_path / "other.pem", station.key)
+    with update.open("rb") as file:
+        refused(station, file, "not signed by whom")
+    assert (station.boot / "b/vmlinuz").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("at", range(2, 6))
+def test_a_changed_file_is_refused(station, update, at):
+    """Whichever it is."""
+    parts = members(update)
+    info, content = parts[at]
+    parts[at] = (info, content[:-1] + b"!")
+    refused(station, packed(parts), f"{info.name} is not the file of its list")
+
+
+def test_a_changed_list_is_refused(station, update):
+    """The list is what is signed."""
+    parts = members(update)
+    parts[0] = (parts[0][0], parts[0][1].replace(b'"version": "2"', b'"version": "3"'))
+    refused(station, packed(parts), "not signed by whom")
+
+
+def test_what_breaks_off_is_refused(station, update):
+    """At whichever file."""
+    refused(station, packed(members(update)[:-1]), "lacks")
+    refused(station, io.BytesIO(update.read_bytes()[:2000]), "this is no update|breaks off")
+
+
+def test_more_than_the_list_has_is_refused(station, update):
+    """Even when the rest is right."""
+    parts = members(update)
+    parts.insert(3, (tarfile.TarInfo("boot/evil"), b"x"))
+    refused(station, packed(parts), "'boot/evil', which its list has not")
+
+
+def test_no_update_is_taken_for_one(station):
+    """Whatever it is."""
+    refused(station, io.BytesIO(b"x" * 4096), "this is no update")
+
+
+def test_another_board_s_is_refused(station, update):
+    """By both names."""
+    other = Station(station.running, station.boot, station.roots, station.key, "toaster")
+    with update.open("rb") as file:
+        refused(other, file, f"for {BOARD}, and this is toaster")
+
+
+def test_a_root_on_trial_takes_none(station, update):
+    """It would overwrite the one to go back to."""
+    write(station.boot, SlotFile("b", "tried a"))
+    with update.open("rb") as file, pytest.raises(SlotProblem, match="itself on trial"):
+        install(station, file)
+
+
+def test_after_a_failed_one_another_is_taken(station, update):
+    """The root that was fallen back to is the one that runs."""
+    write(station.boot, SlotFile("a", "tried b"))
+    with update.open("rb") as file:
+        assert install(station, file) == "2"
