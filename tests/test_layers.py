@@ -19,9 +19,11 @@ GROUND = {
     "weighings",
     "vehicles",
     "route_plan",
+    "new_password",
 }
 ALLOWED: dict[str, set[str]] = {
     "ticket": set(),
+    "new_password": set(),
     "errors": set(),
     "settings": {"errors"},
     "secret_files": {"errors"},
@@ -42,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "registry": GROUND | {"store", "identity", "ledger", "web", "pki"},
     "tickets": GROUND | {"store", "identity", "ledger", "web"},
     "pki": {"settings", "errors", "secret_files"},
-    "provision": {"errors", "json_text", "secret_files"},
+    "provision": {"errors", "json_text", "secret_files", "new_password"},
     "coap": {"settings", "errors", "secret_files", "pki"},
     "smartbox": GROUND | {"coap", "pki"},
     "station": {"settings", "errors", "json_text", "weighings", "pki", "smartbox"},

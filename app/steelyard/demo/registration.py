@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from steelyard.demo.client import ApiClient
 from steelyard.demo.errors import DemoFailed
 from steelyard.demo.plan import MAX_CAPACITY_GRAMS, Plan, StationPlan
 from steelyard.demo.workspace import StationLogIn
+from steelyard.new_password import make_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ async def register_all(api: ApiClient, plan: Plan, nodes: list[NodeEntry]) -> Re
     for number, customer in enumerate(plan.customers, start=1):
         made = await api.expect(201, "POST", "/v1/customers", body={"name": customer})
         registered.customers[customer] = made["id"]
-        user = UserLogIn(f"user@customer-{number}.example", secrets.token_urlsafe(15))
+        login = f"user@customer-{number}.example"
+        user = UserLogIn(login, make_password(login))
         body = {
             "login": user.login,
             "password": user.password,

@@ -1,6 +1,5 @@
 """`steelyard identity`: signing keys, the first administrator, cleaning up."""
 
-import secrets
 from pathlib import Path
 
 import click
@@ -9,6 +8,7 @@ from steelyard.errors import ConfigurationError
 from steelyard.identity import keys, refresh
 from steelyard.identity.passwords import PasswordHasher, check_password
 from steelyard.identity.settings import IdentitySettings
+from steelyard.new_password import make_password
 from steelyard.secret_files import read_secret_line, write_secret
 from steelyard.store.audit import OPERATOR, Subject, record
 from steelyard.store.cli import config_option, with_database
@@ -86,7 +86,7 @@ def bootstrap_admin(config_file: Path | None, login: str, password_file: Path | 
     password = (
         read_secret_line(password_file, "--password-file")
         if password_file
-        else secrets.token_urlsafe(18)
+        else make_password(login)
     )
     check_password(password, login=login, min_length=settings.password_min_length)
 

@@ -1,14 +1,12 @@
 """The secrets that the platform shows once, kept as files for their owner only."""
 
-import secrets
 import stat
 from pathlib import Path
 from urllib.parse import quote
 
 from steelyard.errors import ConfigurationError
+from steelyard.new_password import make_password
 from steelyard.secret_files import read_secret_line, write_secret
-
-_PASSWORD_OCTETS = 18
 
 
 class SecretsDirectory:
@@ -51,7 +49,7 @@ class SecretsDirectory:
         path = self._path / f"user-{_file_name(login)}.password"
         if path.exists():
             return read_secret_line(path, "--secrets-directory")
-        password = secrets.token_urlsafe(_PASSWORD_OCTETS)
+        password = make_password(login)
         self._write(path, password)
         return password
 
