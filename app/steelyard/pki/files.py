@@ -37,6 +37,12 @@ def replace(path: Path, content: bytes, mode: int = PUBLIC) -> None:
     sync_directory(path.parent)
 
 
+def update(path: Path, content: bytes, mode: int = PUBLIC) -> None:
+    """The same, for what is seldom another: a file that has the content is not written again."""
+    if not path.exists() or path.read_bytes() != content:
+        replace(path, content, mode)
+
+
 def move(source: Path, target: Path) -> None:
     """Give a file another's name within a directory, for good."""
     source.replace(target)

@@ -7,12 +7,12 @@ version, so that an image refuses what is newer than itself in one sentence.
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from steelyard.json_text import read_json
 from steelyard.pki.claims import CODE_RULE, ClaimCode
+from steelyard.smartbox.display.settings import TimeZone
 from steelyard.station.errors import CardUnusable
 from steelyard.weighings import NAME_PATTERN
 
@@ -48,14 +48,6 @@ def _check_proxy(url: str) -> str:
     if not _PROXY.fullmatch(url):
         raise ValueError("must be http://HOST:PORT, as http://proxy.example:3128")
     return url.rstrip("/")
-
-
-def _check_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        raise ValueError("must be a time zone such as Europe/Lisbon") from None
-    return name
 
 
 def _check_claim(text: str) -> str:
@@ -96,7 +88,6 @@ def _check_name_server(name: str) -> str:
     return name
 
 
-Zone = Annotated[str, AfterValidator(_check_zone)]
 HostName = Annotated[str, AfterValidator(_check_host)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Claim = Annotated[str, AfterValidator(_check_claim)]
@@ -190,7 +181,7 @@ class Card(Words):
         max_length=64,
         description="Serial of the SmartBox: a claim code for another one is refused.",
     )
-    time_zone: Zone = Field(default="UTC", description="Time zone of the display.")
+    time_zone: TimeZone = Field(default="UTC", description="Time zone of the display.")
     network: Network = Field(default_factory=Network, description="How it reaches the platform.")
     ssh_keys: tuple[Annotated[str, AfterValidator(_check_ssh_key)], ...] = Field(
         default=(), max_length=20, description="Public keys of those who may log in by ssh."

@@ -6,7 +6,7 @@ At every boot the machine becomes what stands here, whichever of its root file s
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.pki.files import PRIVATE, PUBLIC, replace
+from steelyard.pki.files import PRIVATE, PUBLIC, update
 from steelyard.station.boot_partition import CA_FILE
 from steelyard.station.card import FILE, Card, read_card
 from steelyard.station.errors import CardUnusable, MachineRefuses
@@ -22,8 +22,8 @@ class Kept:
         """Keep a card without its claim code. Raises MachineRefuses."""
         try:
             # The card last: where it is, its authority is.
-            _put(self.directory / CA_FILE, authority, PUBLIC)
-            _put(self.directory / FILE, card.without_claim().as_json(), PRIVATE)
+            update(self.directory / CA_FILE, authority, PUBLIC)
+            update(self.directory / FILE, card.without_claim().as_json(), PRIVATE)
         except OSError as error:
             raise MachineRefuses(
                 f"{error.filename or self.directory} cannot be written: {error.strerror}"
@@ -41,9 +41,3 @@ class Kept:
             raise MachineRefuses(f"{error.filename} cannot be read: {error.strerror}") from None
         except CardUnusable as problem:
             raise MachineRefuses(f"{self.directory}: {problem.detail}") from None
-
-
-def _put(path: Path, content: bytes, mode: int) -> None:
-    if path.exists() and path.read_bytes() == content:
-        return
-    replace(path, content, mode)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.pki.files import PRIVATE, PUBLIC, replace, sync_directory
+from steelyard.pki.files import PRIVATE, PUBLIC, replace, sync_directory, update
 from steelyard.station.card import Card
 from steelyard.station.errors import MachineRefuses
 from steelyard.station.network_files import WIFI_FILE, WIRED_FILE, network_files, wpa_supplicant
@@ -70,9 +70,7 @@ class Machine:
     def _authorize(self, card: Card) -> None:
         self.places.ssh.mkdir(parents=True, exist_ok=True)
         content = "".join(f"{key}\n" for key in card.ssh_keys).encode()
-        path = self.places.ssh / AUTHORIZED
-        if not path.exists() or path.read_bytes() != content:
-            replace(path, content, PUBLIC)
+        update(self.places.ssh / AUTHORIZED, content, PUBLIC)
 
     def _make_host_key(self) -> None:
         key = self.places.ssh / HOST_KEY

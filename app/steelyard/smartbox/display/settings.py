@@ -29,13 +29,16 @@ def _check_name(name: str) -> str:
     return name
 
 
+TimeZone = Annotated[str, AfterValidator(_check_zone)]
+
+
 class DisplaySettings(Section):
     """How the display is shown, and to whom beside the SmartBox itself."""
 
     display_language: Language = Field(
         default="en", description="Language of the display, until somebody chooses another there."
     )
-    display_time_zone: Annotated[str, AfterValidator(_check_zone)] = Field(
+    display_time_zone: TimeZone = Field(
         default="UTC", description="Time zone of the times on the display and on printed tickets."
     )
     display_host: str | None = Field(

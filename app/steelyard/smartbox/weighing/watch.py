@@ -90,6 +90,8 @@ class Watch:
         self._reference = [0.0] * len(self.serials)
 
     def _find(self, cell: _Cell, fault: Fault | None) -> None:
+        if fault == cell.fault:
+            return
         cell.fault = fault
         self.faulty = frozenset(n for n, one in enumerate(self._cells) if one.fault is not None)
 
