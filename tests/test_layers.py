@@ -63,6 +63,7 @@ INFRA_ALLOWED: dict[str, set[str]] = {
     "flash": {"steelyard.station", "steelyard.secret_files", "steelyard.errors"},
     "machines": {"steelyard.network"},
     "images": set(),
+    "plain": set(),
     "sentences": set(),
     "stack": {"consortium"},
     "targets": {"stack", "consortium", "machines", "sentences", "steelyard.network"},

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from infra.flash.errors import FlashRefused
+from infra.flash.files import read_file
 
 _MAX_BYTES = 16 * 1024 * 1024
 _CHECKSUM = re.compile(rb"(<BmapFileChecksum>\s*)([0-9a-f]{64})(\s*</BmapFileChecksum>)")
@@ -36,10 +37,7 @@ class BlockMap:
 
 def read_block_map(path: Path) -> BlockMap:
     """Read a map. Raises FlashRefused for one that is damaged, or of another kind."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FlashRefused(f"{path}: cannot be read: {error.strerror}") from None
+    content = read_file(path)
     # Entities could make little XML into much; a map has none.
     if len(content) > _MAX_BYTES or b"<!ENTITY" in content or b"<!DOCTYPE" in content:
         raise FlashRefused(f"{path} is no block map")

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.flash.errors import FlashRefused
-from infra.flash.orders import ClaimFromPlatform
-from steelyard.errors import ConfigurationError
-from steelyard.secret_files import read_secret_line
+from infra.flash.orders import ClaimFromPlatform, read_secret
 from steelyard.station.card import Card
 
 TIMEOUT_SECONDS = 60
@@ -81,10 +79,7 @@ class Platform:
 
 def fetch_claim(card: Card, ca_file: Path, wanted: ClaimFromPlatform) -> str:
     """A new claim code for a card. Raises FlashRefused."""
-    try:
-        token = read_secret_line(wanted.token_file.expanduser(), "token_file")
-    except ConfigurationError as problem:
-        raise FlashRefused(problem.detail) from None
+    token = read_secret(wanted.token_file, "token_file")
     platform = Platform(card.platform_url, ca_file, token)
     device = wanted.device or platform.smartbox_of(card.station, card.serial)
     return platform.new_claim(device)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from infra.flash.block_map import BlockMap, read_block_map
 from infra.flash.errors import FlashRefused
+from infra.flash.files import read_file
 
 CHUNK = 4 * 1024 * 1024
 _SUM = re.compile(r"([0-9a-f]{64})(?:\s|$)")
@@ -79,9 +80,9 @@ def open_image(
 
 
 def _read_signed(sums: Path, signature: Path, public_key: Path) -> str:
-    content, signed = _read(sums), _read(signature)
+    content, signed = read_file(sums), read_file(signature)
     try:
-        key = load_pem_public_key(_read(public_key))
+        key = load_pem_public_key(read_file(public_key))
     except ValueError:
         key = None
     if not isinstance(key, Ed25519PublicKey):
@@ -114,13 +115,6 @@ def _first(path: Path, names: tuple[str, ...], what: str) -> Path:
         if (beside := path.with_name(name)).is_file():
             return beside
     raise FlashRefused(f"{path} has no {what} beside it: {' or '.join(names)}")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FlashRefused(f"{path}: cannot be read: {error.strerror}") from None
 
 
 class _Hashed(io.RawIOBase):

@@ -9,6 +9,7 @@ from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.flash.errors import FlashRefused
+from infra.flash.files import read_file
 from steelyard.errors import ConfigurationError
 from steelyard.secret_files import read_secret_line
 from steelyard.station.card import Card, explain
@@ -58,7 +59,7 @@ def make_card(order: Order, claim: str | None = None) -> Card:
         )
     _take_secrets(order.station, document)
     if claim is None and order.claim_file is not None:
-        claim = _secret(order.claim_file, f"{order.station}: claim_file")
+        claim = read_secret(order.claim_file, f"{order.station}: claim_file")
     if claim is not None:
         document["claim"] = claim
     try:
@@ -69,10 +70,7 @@ def make_card(order: Order, claim: str | None = None) -> Card:
 
 def read_authority(order: Order) -> bytes:
     """The platform's authority, for the card. Raises FlashRefused."""
-    try:
-        content = order.ca_file.read_bytes()
-    except OSError as error:
-        raise FlashRefused(f"{order.ca_file}: cannot be read: {error.strerror}") from None
+    content = read_file(order.ca_file)
     try:
         x509.load_pem_x509_certificates(content[: _MAX_CA_BYTES + 1])
     except ValueError:
@@ -94,10 +92,11 @@ def _take_secrets(station: str, document: dict[str, Any]) -> None:
                 f"{name}_file"
             )
         if (path := wifi.pop(f"{name}_file", None)) is not None:
-            wifi[name] = _secret(Path(str(path)), f"{station}: network.wifi.{name}_file")
+            wifi[name] = read_secret(Path(str(path)), f"{station}: network.wifi.{name}_file")
 
 
-def _secret(path: Path, name: str) -> str:
+def read_secret(path: Path, name: str) -> str:
+    """A secret from its file. Raises FlashRefused."""
     try:
         return read_secret_line(path.expanduser(), name)
     except ConfigurationError as problem:

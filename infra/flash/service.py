@@ -1,7 +1,7 @@
 """One card, from the first look at its device to the last comparison."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.flash import boot_files, claims
@@ -29,7 +29,7 @@ class Flashed:
 
     def as_json(self) -> dict[str, Any]:
         """For the playbook."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
 
 def look(order: Order, lsblk: Callable[[], str] = run_lsblk) -> Device:

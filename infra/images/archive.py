@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,6 +12,7 @@ from infra.images.definition import Definition
 from infra.images.errors import ImageProblem
 from infra.images.lock import Lock, Package
 from infra.images.programs import run
+from infra.images.trees import remove
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _INDEX = "$(SUITE) $(LABEL) $(REPO_URI)"
@@ -144,8 +145,24 @@ def fetch_locked(archives: Sequence[Archive], lock: Lock, cache: Path) -> None:
         path = cache / one.file
         if not path.exists():
             raise ImageProblem(f"{one.name} {one.version} is no longer there: name a snapshot")
-        if (found := file_sha256(path)) != one.sha256:
-            raise ImageProblem(f"{path.name} is not the locked file, its SHA-256 is {found}")
+        _check_locked(path, one)
+
+
+def unpack_locked(packages: Iterable[Package], cache: Path, directory: Path) -> None:
+    """Unpack packages of the lock into a fresh directory, without installing them.
+
+    Raises ImageProblem.
+    """
+    remove(directory)
+    directory.mkdir(parents=True)
+    for one in packages:
+        _check_locked(cache / one.file, one)
+        run(["dpkg-deb", "-x", cache / one.file, directory])
+
+
+def _check_locked(path: Path, one: Package) -> None:
+    if (found := file_sha256(path)) != one.sha256:
+        raise ImageProblem(f"{path.name} is not the locked file, its SHA-256 is {found}")
 
 
 def file_sha256(path: Path) -> str:

@@ -12,9 +12,9 @@ from infra.images.archive import (
     Archive,
     Mirror,
     fetch_locked,
-    file_sha256,
     own_mirror,
     resolved,
+    unpack_locked,
 )
 from infra.images.boot import make_boot_tree, make_fat, make_slot
 from infra.images.card import FAT_SERIAL, Layout, make_card, make_data, make_squashfs
@@ -110,7 +110,7 @@ def card(workshop: Workshop, outputs: Outputs, *, key: Path, url: str, commit: s
         raise ImageProblem(f"{key} is not there: `python -m infra.images key {key}` makes one")
     work, epoch = workshop.directory, locked.epoch
     outputs.directory.mkdir(parents=True, exist_ok=True)
-    _unpack_payload(workshop, locked)
+    unpack_locked(locked.used_for("payload"), workshop.packages, workshop.payload)
     public_key(key, work / "update-key.pem")
     release = {"version": outputs.version, "board": BOARD, "commit": commit}
     modules = finish(
@@ -161,16 +161,6 @@ def _archives(workshop: Workshop, snapshot: str) -> tuple[Archive, Archive]:
     definition, mirror = read_definition(), mirror_of(snapshot)
     image = Archive(workshop.cache / "apt", definition, mirror, definition.architecture)
     return image, Archive(workshop.cache / "apt", definition, mirror, "amd64")
-
-
-def _unpack_payload(workshop: Workshop, locked: Lock) -> None:
-    shutil.rmtree(workshop.payload, ignore_errors=True)
-    workshop.payload.mkdir(parents=True)
-    for one in locked.used_for("payload"):
-        path = workshop.packages / one.file
-        if file_sha256(path) != one.sha256:
-            raise ImageProblem(f"{path.name} is not the locked file")
-        run(["dpkg-deb", "-x", path, workshop.payload])
 
 
 def _indexed(modules: Path) -> Path:

@@ -63,7 +63,7 @@ class Emulator:
 
     def start(self) -> None:
         """Power on. Raises ImageProblem when the card has nothing to start."""
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             raise ImageProblem("the board runs already")
         self.starts += 1
         slot = self.next_slot().next

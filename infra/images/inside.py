@@ -9,10 +9,9 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.images.archive import file_sha256
+from infra.images.archive import unpack_locked
 from infra.images.errors import ImageProblem
 from infra.images.lock import Lock
-from infra.images.programs import run
 from infra.images.trees import remove, walk
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
@@ -118,12 +117,7 @@ def unpack_tools(lock: Lock, packages: Path, directory: Path) -> Inside:
     stamp = directory / ".complete"
     wanted = "".join(f"{one.sha256}\n" for one in lock.used_for("tool"))
     if not (stamp.exists() and stamp.read_text("ascii") == wanted):
-        remove(directory)
-        directory.mkdir(parents=True)
-        for one in lock.used_for("tool"):
-            if file_sha256(packages / one.file) != one.sha256:
-                raise ImageProblem(f"{one.file} is not the locked file")
-            run(["dpkg-deb", "-x", packages / one.file, directory])
+        unpack_locked(lock.used_for("tool"), packages, directory)
         stamp.write_text(wanted, "ascii")
     return Inside(directory)
 

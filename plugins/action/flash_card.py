@@ -8,7 +8,6 @@ nor what comes out has a secret in it.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,11 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from infra.plain import plain  # noqa: E402
+
 # Each phase is shown at these percents.
 STEP = 10
 
@@ -31,7 +35,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """One step for one card."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        step, order = self._task.args["step"], _plain(self._task.args["order"])
+        step, order = self._task.args["step"], plain(self._task.args["order"])
         if self._task.check_mode:
             step = "look"
         answer = self._follow(step, order)
@@ -69,12 +73,3 @@ class ActionModule(ActionBase):
             fault = last[0] if last else f"exit status {process.returncode}"
             return {"refused": f"{order['station']}: python -m infra.flash failed: {fault}"}
         return answer
-
-
-def _plain(value: Any) -> Any:
-    """Ansible's own kinds of texts and containers, as JSON has them."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return str(value) if isinstance(value, str) else value

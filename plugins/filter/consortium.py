@@ -24,6 +24,7 @@ from infra.consortium.views import (  # noqa: E402
     platform_entities,
     station_at,
 )
+from infra.plain import plain  # noqa: E402
 
 _GROUPS = {
     "node": "nodes",
@@ -37,7 +38,7 @@ Hosts = Mapping[str, Mapping[str, Any]]
 def consortium_problems(document: Any, hostvars: Hosts) -> list[str]:
     """What is wrong with a consortium's description; empty when nothing is."""
     try:
-        read_consortium(_plain(document), hostvars)
+        read_consortium(plain(document), hostvars)
     except InvalidConsortium as error:
         return error.problems
     return []
@@ -61,7 +62,7 @@ def consortium_nodes(document: Any, hostvars: Hosts) -> list[NodeView]:
 def consortium_entities(document: Any, hostvars: Hosts, keys: Mapping[str, Any]) -> dict[str, Any]:
     """What the platform is to know: nodes with URLs and keys, customers, stations, devices."""
     spec = _parsed(document)
-    return platform_entities(spec, node_views(spec, _addresses(hostvars)), _plain(keys))
+    return platform_entities(spec, node_views(spec, _addresses(hostvars)), plain(keys))
 
 
 def consortium_station_at(document: Any, host: str) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def consortium_leaving(document: Any, station: str) -> dict[str, Any]:
 
 def consortium_on_one(document: Any, host: str) -> Any:
     """The description with a host wherever it names none."""
-    return on_one_host(_plain(document), host)
+    return on_one_host(plain(document), host)
 
 
 def consortium_without(document: Any, station: str) -> dict[str, Any]:
@@ -135,18 +136,9 @@ def _addresses(hostvars: Hosts) -> dict[str, str]:
 
 def _parsed(document: Any) -> Any:
     try:
-        return parse(_plain(document))
+        return parse(plain(document))
     except InvalidConsortium as error:
         raise AnsibleFilterError(str(error)) from None
-
-
-def _plain(value: Any) -> Any:
-    """Ansible's containers hold values that are made when Python asks: pydantic does not ask."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value
 
 
 class FilterModule:
