@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from plays import run_play
 from steelyard.pki.authority import Authority
 from steelyard.registry.enrolment_settings import EnrolmentSettings
 
@@ -48,18 +48,7 @@ def play(directory: Path, *tasks: dict[str, Any]) -> list[str]:
     path.write_text(
         json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [begin, *tasks, end]}])
     )
-    done = subprocess.run(
-        [PROGRAMS / "ansible-playbook", "-i", "localhost,", "-c", "local", path],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ
-        | {
-            "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
-            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-            "ANSIBLE_NOCOLOR": "1",
-        },
-    )
+    done = run_play(path)
     assert done.returncode == 0, done.stdout + done.stderr
     return [" ".join(str(one).split()) for one in json.loads(told.read_text())]
 

@@ -1,20 +1,17 @@
 """Role postgresql's entry point `remote`, run on this computer against servers on loopback."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from databases import PostgresqlMissing
+from plays import run_play
 from remote_database_world import ARN, ROOT, elsewhere
 from steelyard.store.settings import StoreSettings
-
-PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -47,18 +44,7 @@ def play(world, *options: str, **changes: str) -> subprocess.CompletedProcess[st
     tasks = [{"ansible.builtin.include_role": role, "vars": told, "tags": ["preflight", "run"]}]
     path = world.directory / "play.json"
     path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    return subprocess.run(
-        [PLAYBOOK, "-v", "-i", "localhost,", "-c", "local", "-t", "preflight,run", path, *options],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ
-        | {
-            "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
-            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-            "ANSIBLE_NOCOLOR": "1",
-        },
-    )
+    return run_play(path, "-v", "-t", "preflight,run", *options)
 
 
 def changed(done: subprocess.CompletedProcess[str]) -> int:
@@ -120,9 +106,7 @@ def test_what_the_platform_is_told_is_what_it_reads(tmp_path):
     ]
     path = tmp_path / "play.json"
     path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    run = [PLAYBOOK, "-i", "localhost,", "-c", "local", path]
-    environment = os.environ | {"ANSIBLE_PYTHON_INTERPRETER": sys.executable}
-    done = subprocess.run(run, check=False, capture_output=True, text=True, env=environment)
+    done = run_play(path)
     assert done.returncode == 0, done.stdout
     written = tomllib.loads((tmp_path / "platform.toml").read_text())
     settings = StoreSettings(**written["store"])
