@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -43,3 +44,15 @@ def test_replace_keeps_the_old_file_on_failure(tmp_path: Path, monkeypatch) -> N
         files.replace(path, b"new")
     assert path.read_bytes() == b"old"
     assert [one.name for one in tmp_path.iterdir()] == ["crl.pem"]
+
+
+@pytest.mark.parametrize("mode", [files.PRIVATE, files.PUBLIC])
+def test_the_mode_is_the_file_s_under_any_umask(tmp_path: Path, mode: int) -> None:
+    """A unit's umask is 0077, and what it writes for another service is read by that."""
+    before = os.umask(0o077)
+    try:
+        files.replace(tmp_path / "file", b"text", mode)
+        files.write_new(tmp_path / "new", b"text", mode)
+    finally:
+        os.umask(before)
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "new")} == {mode}

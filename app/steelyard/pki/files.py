@@ -68,6 +68,8 @@ def _write_beside(path: Path, content: bytes, mode: int) -> Path:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
+            # Also under a umask such as a unit's 0077: what is public is another service's to read.
+            os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
     except OSError:
         temporary.unlink()
