@@ -23,8 +23,9 @@ _NOTHING = bytes(CHUNK)
 
 def check_programs() -> None:
     """Raises FlashRefused where mtools is not there."""
-    if shutil.which("mcopy") is None or shutil.which("mmd") is None:
-        raise FlashRefused("mcopy is not here: install Debian's package mtools")
+    missing = [name for name in ("mcopy", "mdir", "mmd") if shutil.which(name) is None]
+    if missing:
+        raise FlashRefused(f"{missing[0]} is not here: install Debian's package mtools")
 
 
 def write_files(
@@ -35,7 +36,9 @@ def write_files(
     Raises FlashRefused.
     """
     with _copied(target, partition) as copy:
-        _mtools("mmd", copy, ["-D", "s", f"::{DIRECTORY}"])
+        # Asked about one that is there, mmd fails without a word.
+        if f"::/{DIRECTORY}/" not in _mtools("mdir", copy, ["-b", "::/"]).decode().split("\n"):
+            _mtools("mmd", copy, [f"::{DIRECTORY}"])
         for name, content in files.items():
             _mtools("mcopy", copy, ["-o", "-", f"::{DIRECTORY}/{name}"], content)
         _write_back(target, partition, copy, progress)
