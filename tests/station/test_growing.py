@@ -8,8 +8,9 @@ import pytest
 
 import flash_kit
 from flash_kit import MIB
+from steelyard.station.blkpg import resize_partition
 from steelyard.station.errors import MachineRefuses
-from steelyard.station.growing import grow_partition, parent_of, run_program
+from steelyard.station.growing import grow_partition, parent_of, run_program, tell_kernel
 
 
 def run(words: Sequence[str], text: str) -> str:
@@ -46,6 +47,23 @@ def test_the_last_partition_reaches_the_end(card: Path) -> None:
     assert grow_partition(card, 4, run) is None
     assert partitions(card) == after
     assert card.read_bytes()[MIB : 20 * MIB - 64 * 512] == content[MIB : 20 * MIB - 64 * 512]
+
+
+def test_the_kernel_is_told_in_bytes(card: Path) -> None:
+    """Start and length of the partition as it stands in the table now."""
+    assert grow_partition(card, 4, run) is not None
+    told: list[tuple[Path, int, int, int]] = []
+    tell_kernel(card, 4, run, lambda *words: told.append(words))
+    start, size = partitions(card)[3]
+    assert told == [(card, 4, start * 512, size * 512)]
+
+
+def test_what_is_no_disk_is_said(card: Path) -> None:
+    """A file has no partitions in the kernel's eyes, and what is not there has none either."""
+    with pytest.raises(MachineRefuses, match="does not take the new size of partition 4: "):
+        tell_kernel(card, 4, run)
+    with pytest.raises(MachineRefuses, match="No such file or directory"):
+        resize_partition(card.with_name("none"), 4, 0, 512)
 
 
 def test_what_cannot_grow_is_refused(card: Path) -> None:

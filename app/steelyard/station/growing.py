@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from steelyard.station.blkpg import resize_partition
 from steelyard.station.errors import MachineRefuses
 
 # Less than this at the end is left alone: alignment, and the second table of a GPT.
 SLACK_BYTES = 8 * 1024 * 1024
 _SECTOR = 512
 Run = Callable[[Sequence[str], str], str]
+Resize = Callable[[Path, int, int, int], None]
 
 
 def run_program(words: Sequence[str], text: str = "") -> str:
@@ -37,16 +39,33 @@ def grow(label: str, run: Run = run_program) -> str | None:
 
     Raises MachineRefuses.
     """
-    device = Path(f"/dev/disk/by-label/{label}")
-    if not device.exists():
+    link = Path(f"/dev/disk/by-label/{label}")
+    if not link.exists():
         raise MachineRefuses(f"there is no file system with the label {label}")
-    partition = device.resolve()
+    partition = link.resolve()
     disk, number = parent_of(partition.name)
-    done = grow_partition(Path("/dev") / disk, number, run)
+    device = Path("/dev") / disk
+    done = grow_partition(device, number, run)
     if done is not None:
-        # The kernel learns the new size of this one partition; those in use stay as they are.
-        run(["partx", "--update", "--nr", str(number), f"/dev/{disk}"], "")
+        tell_kernel(device, number, run)
     return done
+
+
+def tell_kernel(
+    disk: Path, number: int, run: Run = run_program, resize: Resize = resize_partition
+) -> None:
+    """Let the kernel know the size of a partition that has grown. Raises MachineRefuses.
+
+    In place: were it removed and added again, what waits for its device would fail.
+    """
+    table = _table(disk, run)
+    sector, own = int(table.get("sectorsize", _SECTOR)), table["partitions"][number - 1]
+    resize(disk, number, int(own["start"]) * sector, int(own["size"]) * sector)
+
+
+def _table(disk: Path, run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run(["sfdisk", "--json", str(disk)], ""))["partitiontable"]
+    return found
 
 
 def parent_of(name: str, blocks: Path = Path("/sys/class/block")) -> tuple[str, int]:
@@ -64,7 +83,7 @@ def grow_partition(disk: Path, number: int, run: Run = run_program) -> str | Non
 
     Raises MachineRefuses, also for one that is not the last.
     """
-    table: dict[str, Any] = json.loads(run(["sfdisk", "--json", str(disk)], ""))["partitiontable"]
+    table = _table(disk, run)
     sector = int(table.get("sectorsize", _SECTOR))
     entries = table["partitions"]
     if not 1 <= number <= len(entries):
