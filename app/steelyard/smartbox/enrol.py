@@ -15,14 +15,12 @@ from steelyard.pki.claims import CODE_RULE, ClaimCode
 from steelyard.pki.files import PRIVATE, PUBLIC
 from steelyard.pki.fresh import FreshDevice
 from steelyard.settings import as_toml
+from steelyard.smartbox.enrolled_files import CA_FILE, CONFIG_FILE, SECRET_FILE
 from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem
 from steelyard.smartbox.management import Management
 from steelyard.smartbox.platform import make_session, make_tls_context
 from steelyard.smartbox.settings import SmartBoxSettings
 
-CONFIG_FILE = "smartbox.toml"
-SECRET_FILE = "client-secret"  # noqa: S105 - a file's name
-CA_FILE = "ca.pem"
 TIMEOUT_SECONDS = 60.0
 
 

@@ -1,30 +1,19 @@
 """`steelyard station`."""
 
-import asyncio
 import json
-import os
-import signal
-import socket
-import sys
 from pathlib import Path
 
 import click
 
-from steelyard.pki.files import PUBLIC, replace
-from steelyard.smartbox.logs import configure_logs
-from steelyard.station.console import Console, as_text
-from steelyard.station.first_boot import FirstBoot
+from steelyard.station.console import as_text
 from steelyard.station.growing import grow
 from steelyard.station.machine import Machine
-from steelyard.station.page import Page
 from steelyard.station.places import Places
 from steelyard.station.preparing import finish as finish_first_boot
 from steelyard.station.preparing import prepare as prepare_machine
 from steelyard.station.settings import StationSettings
 from steelyard.station.state import Shown, State
-from steelyard.station.told import Told
 
-STATE_FILE = "state.json"
 _config = click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -69,9 +58,12 @@ def first_boot(config: Path | None) -> None:
 
     Ends once the SmartBox is enrolled. It may be interrupted at any time and called again.
     """
+    # Imported here alone: the commands that each boot waits for need no HTTP.
+    from steelyard.smartbox.logs import configure_logs
+    from steelyard.station.first_boot_service import run
+
     configure_logs()
-    settings = StationSettings.load(config)
-    asyncio.run(_first_boot(settings))
+    run(StationSettings.load(config))
 
 
 @station.command()
@@ -87,7 +79,7 @@ def finish(config: Path | None) -> None:
 def status(config: Path | None, as_json: bool) -> None:
     """Print how far the first boot is."""
     settings = StationSettings.load(config)
-    path = settings.run_directory / "first-boot" / STATE_FILE
+    path = Places(settings).first_boot_state
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -107,30 +99,3 @@ def _without_state(settings: StationSettings) -> str:
     except PermissionError:
         return "only root sees whether the SmartBox is enrolled"
     return "the SmartBox is enrolled" if enrolled else "the first boot has not begun"
-
-
-async def _first_boot(settings: StationSettings) -> None:
-    boot = FirstBoot(Places(settings), Told.read(settings.told_file), socket.gethostname())
-    page = Page(settings.page_host, settings.page_port)
-    state_file = settings.run_directory / "first-boot" / STATE_FILE
-    boot.watchers += [
-        page.show,
-        Console(settings.console).show,
-        lambda shown: _write(state_file, shown),
-    ]
-    task = asyncio.create_task(boot.run())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    await page.start()
-    try:
-        await task
-    except asyncio.CancelledError:
-        sys.exit(os.EX_TEMPFAIL)
-    finally:
-        await page.close()
-
-
-def _write(path: Path, shown: Shown) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, json.dumps(shown.as_json()).encode(), PUBLIC)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.smartbox.enrol import CONFIG_FILE
+from steelyard.smartbox.enrolled_files import CONFIG_FILE
 from steelyard.station.settings import StationSettings
 
 
@@ -42,6 +42,11 @@ class Places:
     def wifi(self) -> Path:
         """wpa_supplicant's configuration."""
         return self.settings.run_directory / "wifi" / "wpa_supplicant.conf"
+
+    @property
+    def first_boot_state(self) -> Path:
+        """How far the first boot is, as JSON."""
+        return self.settings.run_directory / "first-boot" / "state.json"
 
     def is_enrolled(self) -> bool:
         """Whether the first boot has done its work: this file comes last, with all others."""
