@@ -25,6 +25,12 @@ PROGRAMS = {
     "xz": "xz-utils",
 }
 _BOOT = f"@@{ALIGNMENT}M"
+Listener = tuple[str, int]
+SSH: Listener = ("tcp", 22)
+PAGE: Listener = ("tcp", 8190)
+SAMPLES: Listener = ("udp", 5684)
+ENROLMENT: Listener = ("udp", 5683)
+FORWARDED = (SSH, PAGE, SAMPLES, ENROLMENT)
 
 
 def why_not_here() -> str | None:
@@ -35,15 +41,17 @@ def why_not_here() -> str | None:
 
 @dataclass
 class Emulator:
-    """One card, its board, and the key that may log in. `directory` gets logs and boot files."""
+    """One card and its board. `directory` gets logs and boot files.
+
+    What the station listens on is at `host_port` of this computer, on loopback alone.
+    """
 
     card: Path
     directory: Path
     memory: int = 1024
     processors: int = 2
-    port: int = 0
-    coap_port: int = 0
     starts: int = 0
+    _ports: dict[Listener, int] = field(default_factory=dict, repr=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def next_slot(self) -> SlotFile:
@@ -52,9 +60,22 @@ class Emulator:
         run(["mcopy", "-n", "-o", "-i", f"{self.card}{_BOOT}", "::slot.txt", path])
         return parse(path.read_bytes())
 
-    def put(self, name: str, content: bytes) -> None:
-        """Write a file of the boot partition's directory `steelyard`, as a flash tool does."""
-        run(["mcopy", "-o", "-i", f"{self.card}{_BOOT}", "-", f"::steelyard/{name}"], given=content)
+    def on_boot(self) -> list[str]:
+        """The files of the boot partition's directory `steelyard`. The board has no power."""
+        said = run(["mdir", "-b", "-i", f"{self.card}{_BOOT}", "::steelyard"])
+        return sorted(line.rpartition("/")[2] for line in said.split())
+
+    def host_port(self, listener: Listener) -> int:
+        """Where one of `FORWARDED` is found. It stays the same from start to start."""
+        if listener not in self._ports:
+            kind = socket.SOCK_STREAM if listener[0] == "tcp" else socket.SOCK_DGRAM
+            self._ports[listener] = _free_port(kind)
+        return self._ports[listener]
+
+    @property
+    def ssh_port(self) -> int:
+        """On loopback."""
+        return self.host_port(SSH)
 
     @property
     def console(self) -> Path:
@@ -73,8 +94,6 @@ class Emulator:
         words = (self.directory / "cmdline.txt").read_text("ascii").strip()
         # As the firmware puts the board's own serial port in the place of serial0.
         words = re.sub(r"console=tty1 ", "", words).replace("serial0", "ttyAMA0")
-        self.port = self.port or _free_port(socket.SOCK_STREAM)
-        self.coap_port = self.coap_port or _free_port(socket.SOCK_DGRAM)
         self.console.write_bytes(b"")
         command = ["nice", "-n", "19", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"]
         command += ["-accel", "tcg,thread=multi", "-smp", str(self.processors)]
@@ -84,10 +103,12 @@ class Emulator:
         command += ["-initrd", str(self.directory / "initrd")]
         command += ["-drive", f"if=none,id=card,format=raw,cache=writeback,file={self.card}"]
         command += ["-device", "virtio-blk-pci,drive=card", "-device", "virtio-rng-pci"]
-        forwarded = f"hostfwd=tcp:127.0.0.1:{self.port}-:22"
-        forwarded += f",hostfwd=udp:127.0.0.1:{self.coap_port}-:5684"
-        command += ["-netdev", f"user,id=net,{forwarded}"]
-        command += ["-device", "virtio-net-pci,netdev=net"]
+        forwarded = "".join(
+            f",hostfwd={kind}:127.0.0.1:{self.host_port((kind, port))}-:{port}"
+            for kind, port in FORWARDED
+        )
+        command += ["-netdev", f"user,id=net{forwarded}"]
+        command += ["-device", "virtio-net-pci,netdev=net,romfile="]
         command += ["-device", "i6300esb", "-action", "watchdog=reset"]
         with (self.directory / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own arguments
@@ -139,20 +160,13 @@ class Emulator:
 
     def ssh(self, key: Path, command: str, *, seconds: float = 300) -> str:
         """The output of a command on the station. Raises ImageProblem."""
-        words = ["ssh", *self.ssh_options(key), "-p", str(self.port), "root@127.0.0.1", command]
+        words = ["ssh", *self.ssh_options(key), "-p", str(self.ssh_port), "root@127.0.0.1", command]
         return run(words, seconds=seconds)
 
     def send(self, key: Path, file: Path, place: str, *, seconds: float = 900) -> None:
         """Copy a file onto the station."""
-        words = ["scp", "-q", *self.ssh_options(key), "-P", str(self.port), str(file)]
+        words = ["scp", "-q", *self.ssh_options(key), "-P", str(self.ssh_port), str(file)]
         run([*words, f"root@127.0.0.1:{place}"], seconds=seconds)
-
-
-def fresh_card(image: Path, card: Path, mebibytes: int) -> None:
-    """A card of a size with the image written to it."""
-    run(["cp", "--sparse=always", image, card], seconds=600)
-    with card.open("r+b") as file:
-        file.truncate(mebibytes << 20)
 
 
 def _free_port(kind: socket.SocketKind) -> int:

@@ -27,7 +27,6 @@ EMPTIED = ("tmp", "var/tmp", "run", "boot", "dev")
 DATA = {
     "etc": "etc/steelyard",
     "lib": "var/lib/steelyard",
-    "chrony": "var/lib/chrony",
     "systemd": "var/lib/systemd",
 }
 
@@ -59,6 +58,7 @@ def finish(
     _set_passwords(root, epoch)
     _split_data(root)
     clamp_times(root, epoch)
+    _mark_updated(root, epoch)
     return modules
 
 
@@ -144,6 +144,17 @@ def _set_passwords(root: Path, epoch: int) -> None:
             fields[1] = "!"
         fields[2] = str(epoch // _DAY)
     path.write_text("".join(":".join(fields) + "\n" for fields in lines), "utf-8")
+
+
+def _mark_updated(root: Path, epoch: int) -> None:
+    """Say that /etc and /var are those of this /usr: else each start makes their caches anew.
+
+    Source: systemd-update-done.service(8), ConditionNeedsUpdate= in systemd.unit(5).
+    """
+    for name in ("etc/.updated", "var/.updated"):
+        (root / name).write_text(f"TIMESTAMP_NSEC={epoch * 1_000_000_000}\n", "ascii")
+        os.utime(root / name, (epoch, epoch))
+        os.utime((root / name).parent, (epoch, epoch))
 
 
 def _split_data(root: Path) -> None:

@@ -26,8 +26,8 @@ _DIRECTORIES = (
 _LATER = ("usr/lib/python3/dist-packages",)
 # Where programs are: each is covered by itself, so that scripts can still write beside it.
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/apt", "usr/lib/openssh", "usr/lib/systemd")
-# These say what the root is, or write what only its own kind reads.
-_NOT_COVERED = {"usr/bin/dpkg", "usr/sbin/ldconfig"}
+# These say what the root is, or write what only its own kind reads; the last is given a group.
+_NOT_COVERED = {"usr/bin/dpkg", "usr/sbin/ldconfig", "usr/bin/ssh-agent"}
 _ELF = b"\x7fELF"
 # What Python asks for by the name of its own kind.
 _CONFIGURATION = f"usr/lib/python{_PYTHON}/_sysconfigdata__linux_x86_64-linux-gnu.py"

@@ -46,7 +46,7 @@ def hand_over(
     summed = outputs.path(".img.xz.sha256")
     summed.write_text(f"{digest}  {packed.name}\n", "ascii")
     # The signature is of the checksum's file, which is small enough to be signed whole.
-    sign(key, summed, outputs.path(".sig"))
+    sign(key, summed, outputs.path(".img.xz.sha256.sig"))
     sbom = software_list(lock, distributions, version=outputs.version, sha256=digest)
     _json(outputs.path(".spdx.json"), sbom)
     told = manifest(

@@ -8,6 +8,8 @@ from pathlib import Path
 from infra.images.errors import ImageProblem
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Of what a program that failed said: the last line alone often is only where it gave up.
+_LAST_LINES = 4
 
 
 def run(
@@ -39,6 +41,6 @@ def run(
     output = done.stdout.decode("utf-8", "replace")
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace").strip() or output.strip() or "it said nothing"
-        last = said.splitlines()[-1]
+        last = " | ".join(said.splitlines()[-_LAST_LINES:])
         raise ImageProblem(f"{' '.join(words[:3])} … failed ({done.returncode}): {last}")
     return output

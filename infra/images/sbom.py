@@ -16,7 +16,10 @@ _NOBODY = "NOASSERTION"
 def software_list(
     lock: Lock, distributions: Iterable[tuple[str, str]], *, version: str, sha256: str
 ) -> dict[str, Any]:
-    """The document. `distributions` are Python's, by name and version; `sha256` is the image's."""
+    """The document: what the image has of the lock, and not what the build used on the way.
+
+    `distributions` are Python's, by name and version; `sha256` is the image's.
+    """
     when = dt.datetime.fromtimestamp(lock.epoch, dt.UTC)
     image = _package(
         "Image",
@@ -25,9 +28,10 @@ def software_list(
         purl=f"pkg:generic/steelyard-station@{quote(version)}",
         sha256=sha256,
     )
-    parts = [_debian(one) for one in sorted(lock.packages)]
+    contained = [*lock.used_for("root"), *lock.used_for("payload")]
+    parts = [_debian(one) for one in sorted(contained)]
     parts += [_python(name, number) for name, number in sorted(distributions)]
-    contained = [
+    relationships = [
         {
             "spdxElementId": image["SPDXID"],
             "relationshipType": "CONTAINS",
@@ -52,7 +56,7 @@ def software_list(
                 "relationshipType": "DESCRIBES",
                 "relatedSpdxElement": image["SPDXID"],
             },
-            *contained,
+            *relationships,
         ],
     }
 

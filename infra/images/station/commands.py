@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import SlotProblem
@@ -17,10 +17,12 @@ from .slot_file import SlotFile, read, write
 BOOT = Path("/boot/firmware")
 KEY = Path("/usr/share/steelyard/update-key.pem")
 RELEASE = Path("/usr/share/steelyard/release.json")
-CONFIGURATION = Path("/etc/steelyard/smartbox.toml")
+CONFIGURATION = Path("/data/steelyard/smartbox/enrolment/smartbox.toml")
+KEEP_LOG = Path("/usr/local/sbin/steelyard-keep-log")
 PROGRAM = Path("/opt/steelyard/station/current/venv/bin/steelyard")
 _PATIENCE = 600.0  # seconds that a root on trial has; an emulated board is slow
 _PAUSE = 3.0
+_KEEPING = 60.0
 
 
 def main() -> int:
@@ -81,11 +83,7 @@ def _watch(options: argparse.Namespace) -> int:
             sys.stdout.write(f"not well yet: {said}\n")
             sys.stdout.flush()
         if trial and time.monotonic() > ends:
-            sys.stdout.write(
-                f"steelyard: root-{slot} is not well, and the other is started: {said}\n"
-            )
-            sys.stdout.flush()
-            subprocess.run(["systemctl", "--force", "reboot"], check=False)  # noqa: S607 - on the station's path
+            _go_back(slot, said)
             return 1
         time.sleep(_PAUSE)
     if trial:
@@ -95,6 +93,16 @@ def _watch(options: argparse.Namespace) -> int:
     kept = ", and is kept" if trial else ""
     sys.stdout.write(f"steelyard: ready after {uptime} s, root-{slot} is well{kept}\n")
     return 0
+
+
+def _go_back(slot: str, reason: str) -> None:
+    """Start the other root. What stops in an orderly way may hang here: nothing is waited for."""
+    # A warning, by systemd's prefix: such is kept on the data partition.
+    sys.stdout.write(f"<4>steelyard: root-{slot} is not well, the other is started: {reason}\n")
+    sys.stdout.flush()
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run([KEEP_LOG], check=False, timeout=_KEEPING)  # noqa: S603 - our own program
+    subprocess.run(["systemctl", "--force", "reboot"], check=False)  # noqa: S607 - on the station's path
 
 
 def _install(options: argparse.Namespace) -> int:
