@@ -2,43 +2,43 @@
 
 import asyncio
 import json
+import shlex
 import subprocess
 import sys
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import tomli_w
 
-from infra.images.emulator import Emulator
+from board_card import HOST, PLACE, flash_card
+from infra.images.emulator import ENROLMENT, SAMPLES, Emulator
 from steelyard.demo.plan import StationPlan
 from steelyard.demo.stage import Stage
 from steelyard.demo.workspace import LOOPBACK, Workspace
+from steelyard.pki.authority import Authority
 
-# Where an emulated board finds the computer that it runs on.
-HOST = "10.0.2.2"
-_PLACE = "/etc/steelyard"
-_FILES = {
-    "certificate_file": "pki/smartbox.pem",
-    "key_file": "pki/smartbox.key",
-    "device_ca_file": "pki/devices-ca.pem",
-    "device_crl_file": "pki/devices-crl.pem",
-    "ca_file": "pki/ca.pem",
-    "client_secret_file": "smartbox.secret",
-}
-_STATUS = (
-    "/opt/steelyard/station/current/venv/bin/steelyard smartbox status"
-    f" --config {_PLACE}/smartbox.toml"
-)
+PROGRAM = "/opt/steelyard/station/current/venv/bin/steelyard"
+CONFIG = f"{PLACE}/smartbox/enrolment/smartbox.toml"
+DATA = f"{PLACE}/smartbox/data"
 
 
 class BoardWorkspace(Workspace):
-    """The demo's directory, whose platform also answers under the computer's name in the board."""
+    """The demo's directory, whose platform enrols, and answers under its name in the board."""
 
     def write_platform(self) -> Path:
         path = super().write_platform()
-        self.servers.issue_server("platform", [LOOPBACK, "localhost", HOST], self.platform)
-        return path
+        issued = self.servers.issue_server("board", [LOOPBACK, "localhost", HOST], self.platform)
+        devices = Authority.create(self._made("authorities/enrolment"), "Devices", nameless=True)
+        document = tomllib.loads(path.read_text("utf-8"))
+        for api in ("management", "tickets"):
+            document[api]["certificate"] = str(issued.certificate_path)
+            document[api]["private_key"] = str(issued.key_path)
+        document["enrolment"] = {
+            "authority_file": str(devices.certificate_path),
+            "authority_key_file": str(devices.directory / "authority.key"),
+            "tickets_url": self.tickets_url.replace(LOOPBACK, HOST),
+        }
+        return self._write(path, document)
 
 
 class BoardStage(Stage):
@@ -49,53 +49,102 @@ class BoardStage(Stage):
         await self._start_platform()
         await self._register()
 
+    async def claim(self, serial: str) -> str:
+        """A claim code for a registered device."""
+        cursor = ""
+        while True:
+            query = {"cursor": cursor} if cursor else {}
+            page = await self.management.expect(200, "GET", "/v1/devices", query=query)
+            for device in page["items"]:
+                if device["serial"] == serial:
+                    path = f"/v1/devices/{device['id']}/claim"
+                    made = await self.management.expect(201, "POST", path)
+                    return str(made["code"])
+            cursor = page["next"]
+            assert cursor, f"no device {serial} is registered"
+
 
 class BoardStation:
     """One station of the plan: its SmartBox in a board, its load cells here."""
 
     def __init__(self, stage: BoardStage, plan: StationPlan, board: Emulator, key: Path) -> None:
-        self._stage, self._plan, self._board, self._key = stage, plan, board, key
+        self._stage, self._plan, self.board, self.key = stage, plan, board, key
         self._cells: list[subprocess.Popen[bytes]] = []
 
-    def install(self) -> None:
-        """Bring the SmartBox what first boot would write, and let it begin."""
+    async def flash(self, built: Path) -> str:
+        """Flash the board's card with a claim code, which is given back."""
+        code = await self._stage.claim(f"SB-{self._plan.part.terminal_serial}")
         workspace = self._stage.workspace
-        log_in = self._stage.registered.log_ins[self._plan.name]
-        told = workspace.write_smartbox(self._plan, log_in)
-        document = tomllib.loads(told.read_text("utf-8"))
-        own = document["smartbox"]
-        files = {place: Path(own[name]) for name, place in _FILES.items()}
-        own |= {name: f"{_PLACE}/{place}" for name, place in _FILES.items()}
-        own |= {
-            "data_directory": "/var/lib/steelyard/smartbox",
-            "coap_host": "0.0.0.0",  # noqa: S104 - in the board
-            "coap_port": 5684,
-            "status_port": 8080,
-            "management_url": workspace.management_url.replace(LOOPBACK, HOST),
-            "tickets_url": workspace.tickets_url.replace(LOOPBACK, HOST),
-        }
-        config = told.with_name("board.toml")
-        config.write_text(tomli_w.dumps(document), "utf-8")
-        self._board.ssh(self._key, f"mkdir -p {_PLACE}/pki")
-        for place, path in files.items():
-            self._board.send(self._key, path, f"{_PLACE}/{place}")
-        self._board.send(self._key, config, f"{_PLACE}/smartbox.toml")
-        rights = f"chmod 600 {_PLACE}/pki/smartbox.key {_PLACE}/smartbox.secret"
-        self._board.ssh(self._key, f"{rights}; sync; systemctl start steelyard-smartbox")
+        await asyncio.to_thread(
+            flash_card,
+            built,
+            self.board,
+            self.key,
+            platform=workspace.management_url.replace(LOOPBACK, HOST),
+            authority=workspace.servers.certificate_path,
+            station=self._plan.name,
+            claim=code,
+        )
+        return code
 
-    def weigh(self, interval: float) -> None:
-        """Start the load cells, which send a load in so many seconds and wait for each answer."""
-        workspace = self._stage.workspace
-        ports = {**workspace.ports.coap, self._plan.name: self._board.coap_port}
-        workspace.ports = replace(workspace.ports, coap=ports)
+    async def enrol_cells(self, interval: float) -> None:
+        """Let the load cells enrol through the SmartBox, each by a code of its own.
+
+        Then they have a weight to send in so many seconds, and wait for each answer.
+        """
+        command = f"{PROGRAM} smartbox enrol-cells --config {CONFIG} --minutes 60"
+        relay = await asyncio.create_subprocess_exec(
+            *("ssh", *self.board.ssh_options(self.key), "-p", str(self.board.ssh_port)),
+            # A terminal: without it the relay would stay when ssh is ended.
+            *("-tt", "root@127.0.0.1", command),
+            stdin=subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            assert relay.stdout is not None
+            first = await asyncio.wait_for(relay.stdout.readline(), 300)
+            assert b"5683" in first, first
+            for serial in self._plan.cells:
+                await self._enrol_cell(serial, interval)
+        finally:
+            relay.terminate()
+            await relay.wait()
+
+    async def _enrol_cell(self, serial: str, interval: float) -> None:
+        into = self._cell(serial)
+        process = await asyncio.create_subprocess_exec(
+            *(str(Path(sys.executable).with_name("steelyard")), "loadcell", "enrol"),
+            *("--smartbox", LOOPBACK, "--port", str(self.board.host_port(ENROLMENT))),
+            *("--samples-port", str(self.board.host_port(SAMPLES))),
+            *("--serial", serial, "--claim", "-", "--into", str(into)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        code = await self._stage.claim(serial)
+        said, _ = await process.communicate(code.encode())
+        assert process.returncode == 0, said.decode()
+        path = into / "loadcell.toml"
+        document = tomllib.loads(path.read_text("utf-8"))
+        document["loadcell"] |= {
+            "replay_file": str(self._plan.cells[serial]),
+            "interval_seconds": interval,
+            # Longer than the SmartBox waits for the other cells of a weighing.
+            "answer_seconds": 70.0,
+        }
+        path.write_text(tomli_w.dumps(document), "utf-8")
+
+    def _cell(self, serial: str) -> Path:
+        return self._stage.workspace.station(self._plan.name) / f"cell-{serial}"
+
+    def weigh(self) -> None:
+        """Start the load cells."""
         program = Path(sys.executable).with_name("steelyard")
-        for number, serial in enumerate(self._plan.cells, start=1):
-            path = workspace.write_cell(self._plan, serial, number)
-            document = tomllib.loads(path.read_text("utf-8"))
-            document["loadcell"] |= {"interval_seconds": interval, "once": False}
-            path.write_text(tomli_w.dumps(document), "utf-8")
-            with workspace.log(f"cell-{number}").open("wb") as log:
-                command = ["nice", "-n", "19", program, "loadcell", "run", "--config", path]
+        for serial in self._plan.cells:
+            config = self._cell(serial) / "loadcell.toml"
+            with self._stage.workspace.log(f"cell-{serial}").open("wb") as log:
+                command = ["nice", "-n", "19", program, "loadcell", "run", "--config", config]
                 self._cells.append(subprocess.Popen(command, stdout=log, stderr=log))
 
     def stop(self) -> None:
@@ -105,9 +154,13 @@ class BoardStation:
         for one in self._cells:
             one.wait(30)
 
+    def ask(self, *words: str) -> str:
+        """What a command of the SmartBox's says."""
+        return self.board.ssh(self.key, shlex.join([PROGRAM, *words]))
+
     def status(self) -> dict[str, object]:
         """What the SmartBox says of itself."""
-        told: dict[str, object] = json.loads(self._board.ssh(self._key, _STATUS))
+        told: dict[str, object] = json.loads(self.ask("smartbox", "status", "--config", CONFIG))
         return told
 
     def registered(self) -> int:

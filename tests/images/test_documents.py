@@ -20,6 +20,9 @@ LOCK = Lock(
     (
         Package("libc6", "2.41-12", "arm64", SUM, "root"),
         Package("busybox-static", "1:1.37.0-6+b9", "arm64", SUM, "payload"),
+        # What the build runs on the way, and is in no image.
+        Package("libc6", "2.41-12", "amd64", SUM, "tool"),
+        Package("apt", "3.0.4", "amd64", SUM, "tool"),
     ),
 )
 # What Raspberry Pi Imager's published schema asks of an entry that is an operating system
@@ -35,7 +38,7 @@ IMAGER = {
                 "type": "object",
                 "required": [
                     *("name", "description", "icon", "url", "extract_size", "extract_sha256"),
-                    *("image_download_size", "release_date"),
+                    *("image_download_size", "release_date", "devices"),
                 ],
                 "properties": {
                     "extract_size": {"type": "integer"},
@@ -43,6 +46,7 @@ IMAGER = {
                     "extract_sha256": {"type": "string"},
                     "release_date": {"type": "string"},
                     "init_format": {"type": "string"},
+                    "devices": {"type": "array", "items": {"type": "string"}},
                 },
             },
         },
@@ -71,7 +75,9 @@ def test_everything_handed_over_belongs_to_the_image(handed, tmp_path):
     """The checksum is the file's, its signature verifies, and what is unpacked is the card."""
     packed, card = handed.path(".img.xz"), handed.path(".img")
     assert handed.path(".img.xz.sha256").read_text() == f"{sha256(packed)}  {packed.name}\n"
-    verify(tmp_path / "public.pem", handed.path(".img.xz.sha256"), handed.path(".sig"))
+    verify(
+        tmp_path / "public.pem", handed.path(".img.xz.sha256"), handed.path(".img.xz.sha256.sig")
+    )
     unpacked = subprocess.run(["xz", "-dc", packed], capture_output=True, check=True).stdout
     assert unpacked == card.read_bytes()
     assert "<MappedBlocksCount>" in handed.path(".bmap").read_text()

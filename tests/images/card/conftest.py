@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from board_card import HOST, flash_card
 from infra.images.build import BOARD
 from infra.images.card import Layout
 from infra.images.definition import read_definition
-from infra.images.emulator import Emulator, fresh_card, why_not_here
+from infra.images.emulator import Emulator, why_not_here
+from steelyard.pki.authority import Authority
 
 VARIABLE = "STEELYARD_IMAGE"
 
@@ -73,13 +75,26 @@ def operator(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def board(image, operator, tmp_path_factory):
-    """A card of 3 GiB in a board that has been told who may log in; without power."""
+def blank_board(tmp_path_factory):
+    """A board whose card nobody has flashed yet; without power."""
     if (reason := why_not_here()) is not None:
         pytest.skip(reason)
     directory = tmp_path_factory.mktemp("board")
-    fresh_card(image, directory / "card.img", 3072)
     emulator = Emulator(directory / "card.img", directory)
-    emulator.put("authorized_keys", operator.with_suffix(".pub").read_bytes())
     yield emulator
     emulator.cut()
+
+
+@pytest.fixture(scope="module")
+def board(blank_board, built, operator):
+    """A board with a flashed card, for a platform that nobody reaches."""
+    authority = Authority.create(blank_board.directory / "authority", "Nobody's")
+    flash_card(
+        built,
+        blank_board,
+        operator,
+        platform=f"https://{HOST}:1",
+        authority=authority.certificate_path,
+        claim="0123-4567-89AB-CDEF-GHJK-MNPQ",
+    )
+    return blank_board

@@ -3,14 +3,26 @@
 import json
 import re
 import time
+import urllib.request
 
 import pytest
 import testinfra
 
+from infra.images.emulator import PAGE
+
 READY = "steelyard: ready after"
 # A start under emulation on a busy machine.
 SECONDS = 1800
-UNITS = ("ssh.service", "chrony.service", "nftables.service", "systemd-networkd.service")
+UNITS = (
+    "ssh.service",
+    "systemd-timesyncd.service",
+    "systemd-networkd.service",
+    "systemd-resolved.service",
+    "steelyard-first-boot.service",
+)
+# Done, and their doing stays.
+DONE = ("nftables.service", "steelyard-data.service", "steelyard-station-prepare.service")
+HOST_KEY = "/data/steelyard/ssh/ssh_host_ed25519_key"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +39,7 @@ def station(started, operator):
     options = started.directory / "ssh_config"
     started.ssh(operator, "true")
     options.write_text(
-        f"Host station\n HostName 127.0.0.1\n Port {started.port}\n User root\n"
+        f"Host station\n HostName 127.0.0.1\n Port {started.ssh_port}\n User root\n"
         f" IdentityFile {operator}\n UserKnownHostsFile {started.directory / 'known_hosts'}\n"
         " ControlMaster auto\n ControlPersist 600\n"
         f" ControlPath {started.directory}/control\n"
@@ -46,22 +58,49 @@ def test_it_comes_up_in_slot_a(started, station):
 
 
 def test_only_what_is_meant_listens(station):
-    """SSH; the SmartBox comes with its configuration, and chrony serves nobody."""
+    """SSH, the first boot's page, and the station's name; the SmartBox is not there yet."""
     lines = station.check_output("ss -Hltun").splitlines()
     ports = {
         (line.split()[0], line.split()[4].rsplit(":", 1)[1])
         for line in lines
         if not line.split()[4].startswith(("127.", "[::1]"))
     }
-    # UDP 68 is the lease, 5355 link-local names.
-    assert ("tcp", "22") in ports
-    assert ports <= {("tcp", "22"), ("udp", "68"), ("udp", "546"), ("tcp", "5355"), ("udp", "5355")}
+    # UDP 68 and 546 are the leases.
+    wanted = {("tcp", "22"), ("tcp", "8190"), ("udp", "5353")}
+    assert wanted <= ports <= wanted | {("udp", "68"), ("udp", "546")}
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_what_a_station_needs_runs(station, unit):
     """Enabled, and running."""
     assert station.service(unit).is_running
+
+
+@pytest.mark.parametrize("unit", DONE)
+def test_what_a_boot_does_is_done(station, unit):
+    """And is not undone."""
+    assert station.check_output(f"systemctl is-active {unit}") == "active"
+
+
+def test_it_is_what_its_card_says(started, station):
+    """Name and network; also by mDNS, and the page says what it waits for."""
+    assert station.check_output("hostname") == "yard-box"
+    assert station.check_output("resolvectl query --legend=no yard-box.local") != ""
+    told = station.check_output("networkctl status --json=short --all")
+    files = [one.get("NetworkFile") for one in json.loads(told)["Interfaces"]]
+    assert "/run/systemd/network/10-steelyard-wired.network" in files
+    page = f"http://127.0.0.1:{started.host_port(PAGE)}/state.json"
+    with urllib.request.urlopen(page, timeout=60) as answer:
+        shown = json.load(answer)
+    assert (shown["station"], shown["claim"]) == ("yard", "01234567")
+    assert shown["state"]["phase"] in ("waiting-for-network", "platform-unreached")
+
+
+def test_the_card_keeps_its_code_until_it_is_used(station):
+    """Under the eyes of root alone; BOOT is not written meanwhile."""
+    assert station.file("/boot/firmware/steelyard/station.json").mode & 0o077 == 0
+    assert station.file("/data/steelyard/station/station.json").mode == 0o600
+    assert "0123" not in station.file("/data/steelyard/station/station.json").content_string
 
 
 def test_the_smartbox_waits_for_its_station(station):
@@ -88,7 +127,7 @@ def test_data_is_journalled_and_fills_the_card(station):
     assert kind == "ext4"
     assert int(size) > 1_500_000_000
     assert "has_journal" in station.check_output("dumpe2fs -h /dev/disk/by-label/data 2>/dev/null")
-    for place in ("/etc/steelyard", "/var/lib/steelyard", "/var/lib/chrony", "/var/lib/systemd"):
+    for place in ("/etc/steelyard", "/var/lib/steelyard", "/var/lib/systemd"):
         assert station.check_output(f"findmnt -no SOURCE {place}").startswith("/dev/"), place
 
 
@@ -107,7 +146,7 @@ def test_the_watchdog_is_fed(station):
 
 def test_it_remembers_who_it_is(started, station, operator):
     """Host key and machine's id are those of the first start, after a cut of the power."""
-    ask = "cat /data/ssh/ssh_host_ed25519_key.pub /etc/machine-id"
+    ask = f"cat {HOST_KEY}.pub /etc/machine-id"
     before = started.ssh(operator, ask)
     started.ssh(operator, "touch /root/forgotten /data/kept; sync")
     started.cut()

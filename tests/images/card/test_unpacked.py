@@ -15,7 +15,21 @@ from infra.images.programs import run
 from infra.images.signing import verify
 
 # Enabled by the roles, by Debian and by the definition; nothing else runs.
-OWN = ("steelyard-smartbox.service", "steelyard-slot.service", "steelyard-keep-log.timer")
+OWN = (
+    "steelyard-smartbox.service",
+    "steelyard-station-grow.service",
+    "steelyard-station-prepare.service",
+    "steelyard-first-boot.service",
+    "steelyard-slot.service",
+    "steelyard-keep-log.timer",
+)
+DEBIAN = (
+    "ssh.service",
+    "nftables.service",
+    "systemd-networkd.service",
+    "systemd-resolved.service",
+    "systemd-timesyncd.service",
+)
 SETUID = {
     *("usr/bin/chfn", "usr/bin/chsh", "usr/bin/gpasswd", "usr/bin/mount", "usr/bin/newgrp"),
     *("usr/bin/passwd", "usr/bin/su", "usr/bin/umount", "usr/lib/openssh/ssh-keysign"),
@@ -28,7 +42,7 @@ MOST_EXPOSED = 2.5
 @pytest.fixture(scope="module")
 def inside(unpacked):
     """The root as testinfra sees it, through programs that run under emulation."""
-    return testinfra.get_host(f"chroot://{unpacked}")
+    return testinfra.get_host(str(unpacked), connection="chroot")
 
 
 def files(root: Path):
@@ -40,7 +54,7 @@ def test_checksum_and_signature_are_the_image_s(built, image):
     """As a user verifies them."""
     summed = next(built.glob("*.img.xz.sha256"))
     run(["sha256sum", "--check", "--status", summed.name], directory=built)
-    verify(built / "update-key.pem", summed, next(built.glob("*.sig")))
+    verify(built / "update-key.pem", summed, next(built.glob("*.img.xz.sha256.sig")))
     with subprocess.Popen(
         ["xz", "-dc", next(built.glob("*.img.xz"))], stdout=subprocess.PIPE
     ) as xz:
@@ -59,7 +73,9 @@ def test_the_list_of_software_is_the_lock_s(built):
     """Every package, and the application's own distributions."""
     told = json.loads(next(built.glob("*.spdx.json")).read_text())
     names = {one["name"] for one in told["packages"]}
-    assert {one.name for one in read_lock().packages} <= names
+    locked = read_lock()
+    wanted = {one.name for use in ("root", "payload") for one in locked.used_for(use)}
+    assert wanted <= names
     assert {"steelyard", "aiocoap", "cryptography"} <= names
 
 
@@ -136,7 +152,7 @@ def test_packages_are_whole_and_the_locked_ones(inside):
     assert set(told) == locked
 
 
-@pytest.mark.parametrize("unit", [*OWN, "ssh.service", "chrony.service", "nftables.service"])
+@pytest.mark.parametrize("unit", [*OWN, *DEBIAN])
 def test_what_a_station_needs_is_enabled(inside, unit):
     """And nothing was started."""
     assert inside.check_output(f"systemctl is-enabled {unit}") == "enabled"
@@ -148,15 +164,26 @@ def test_what_a_station_has_no_use_for_is_masked(inside, unit):
     assert inside.run(f"systemctl is-enabled {unit}").stdout.strip() == "masked"
 
 
-@pytest.mark.parametrize("unit", ["steelyard-smartbox.service", "steelyard-loadcell@x.service"])
-def test_what_hears_the_network_is_confined(unpacked, unit):
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "steelyard-smartbox.service",
+        "steelyard-loadcell@x.service",
+        "steelyard-first-boot.service",
+        "steelyard-station-prepare.service",
+        "steelyard-station-finish.service",
+        "steelyard-station-grow.service",
+        "steelyard-wifi@wlan0.service",
+    ],
+)
+def test_every_unit_of_ours_is_confined(unpacked, unit):
     """systemd-analyze's exposure is at most 2.5."""
     command = ["systemd-analyze", "security", "--offline=true", f"--root={unpacked}", "--no-pager"]
     if "@" in unit:
         # The instance is what is looked at; a link gives it a name of its own.
         place = unpacked / "etc/systemd/system"
         (place / unit).unlink(missing_ok=True)
-        (place / unit).symlink_to("steelyard-loadcell@.service")
+        (place / unit).symlink_to(f"{unit.partition('@')[0]}@.service")
     said = subprocess.run([*command, unit], capture_output=True, text=True, check=False).stdout
     level = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
     assert level is not None, said
@@ -166,7 +193,7 @@ def test_what_hears_the_network_is_confined(unpacked, unit):
 def test_the_smartbox_waits_for_its_configuration(inside):
     """The unit is not started before first boot has written it."""
     said = inside.file("/etc/systemd/system/steelyard-smartbox.service").content_string
-    assert "ConditionPathExists=/etc/steelyard/smartbox.toml" in said
+    assert "ConditionPathExists=/data/steelyard/smartbox/enrolment/smartbox.toml" in said
 
 
 def test_the_application_runs_on_arm64(inside):

@@ -1,13 +1,17 @@
 """An update is tried once: a good one is kept, whatever else goes back by itself."""
 
 import json
+import os
 import shutil
 import subprocess
+import threading
+from contextlib import contextmanager
 
 import pytest
 
 from infra.images.station.slot_file import SlotFile
 from infra.images.update import make_update
+from plays import PLAYBOOK, ROOT
 
 READY = "steelyard: ready after"
 SECONDS = 1800
@@ -95,29 +99,105 @@ def status(board, operator):
     return json.loads(board.ssh(operator, "steelyard-slot status"))
 
 
-def test_a_good_update_is_kept(ready, operator, make):
-    """It runs from the other slot, also after the power was cut."""
+def break_systemd(tree):
+    """A root that has nothing to start."""
+    (tree / "usr/lib/systemd/systemd").unlink()
+
+
+def fail_a_unit(tree):
+    """A root in which a unit fails. Its trial is shorter than the ten minutes of a real one."""
+    units = tree / "etc/systemd/system"
+    (units / "broken.service").write_text("[Service]\nExecStart=/bin/false\n")
+    (units / "multi-user.target.wants/broken.service").symlink_to("../broken.service")
+    program = tree / "usr/local/lib/steelyard/station_slots/commands.py"
+    text = program.read_text()
+    assert "_PATIENCE = 600.0" in text
+    program.write_text(text.replace("_PATIENCE = 600.0", "_PATIENCE = 180.0"))
+
+
+@contextmanager
+def restarting(board):
+    """A board that starts again when it resets, as a real one does."""
+    ended = threading.Event()
+
+    def watch():
+        while not ended.wait(0.5):
+            if not board.running:
+                board.start()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def play(board, operator, update, directory):
+    """Run playbooks/update-stations.yml on the board."""
+    inventory = directory / "inventory.json"
+    station = {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": board.ssh_port,
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(operator),
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_ssh_common_args": f"-o UserKnownHostsFile={board.directory}/known_hosts",
+    }
+    group = {"steelyard_appliances": {"hosts": {"yard": station}}}
+    inventory.write_text(json.dumps({"all": {"children": group}}))
+    return subprocess.run(
+        [
+            *(PLAYBOOK, "-i", inventory, "playbooks/update-stations.yml"),
+            "-e",
+            f"update_bundle={update}",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_TIMEOUT": "120"},
+    )
+
+
+def test_the_play_brings_a_station_to_another_version(ready, operator, make, tmp_path):
+    """It runs from the other slot, also after the power was cut; once more, nothing is done."""
     assert status(ready, operator)["running"] == "a"
-    install(ready, operator, make("9.1", lambda tree: None))
-    assert ready.next_slot() == SlotFile("b", "try b")
-    ready.start()
-    ready.wait_for("root-b is well, and is kept", SECONDS)
+    update = make("9.1", lambda tree: None)
+    with restarting(ready):
+        done = play(ready, operator, update, tmp_path)
+    assert done.returncode == 0, done.stdout
     told = status(ready, operator)
     assert (told["running"], told["next"], told["state"], told["version"]) == (
         *("b", "b", "good", "9.1"),
     )
+    again = play(ready, operator, update, tmp_path)
+    assert "changed=0" in again.stdout, again.stdout
     ready.cut()
+    assert ready.next_slot() == SlotFile("b")
     ready.start()
     ready.wait_for("root-b is well", SECONDS)
 
 
-@pytest.mark.parametrize(
-    "broken", ["usr/lib/systemd/systemd", "usr/lib/systemd/system/multi-user.target"]
-)
-def test_a_broken_update_goes_back_by_itself(ready, operator, make, broken):
-    """One that does not start, and one that never becomes well."""
+def test_the_play_stops_where_a_station_went_back(ready, operator, make, tmp_path):
+    """A unit fails: when the trial's time is over the station starts the old root by itself."""
     before = status(ready, operator)
-    install(ready, operator, make("9.2", lambda tree: (tree / broken).unlink()))
+    with restarting(ready):
+        done = play(ready, operator, make("9.2", fail_a_unit), tmp_path)
+    assert done.returncode != 0
+    assert "was not well with version 9.2, and went back to 9.1" in done.stdout, done.stdout
+    told = status(ready, operator)
+    assert (told["running"], told["version"]) == (before["running"], before["version"])
+    assert "root-a is not well, the other is started: failed: broken.service" in ready.ssh(
+        operator, "cat /data/log/kept.log"
+    )
+
+
+def test_a_root_that_does_not_start_is_left_at_once(ready, operator, make):
+    """Nothing in it is needed for the way back."""
+    before = status(ready, operator)
+    install(ready, operator, make("9.3", break_systemd))
     trial = ready.next_slot()
     assert trial.state == f"try {trial.next}"
     ready.start()
@@ -132,7 +212,7 @@ def test_a_broken_update_goes_back_by_itself(ready, operator, make, broken):
 def test_power_that_is_cut_while_an_update_is_tried_goes_back(ready, operator, make):
     """Nobody has said that it is well."""
     before = status(ready, operator)
-    install(ready, operator, make("9.3", lambda tree: None))
+    install(ready, operator, make("9.4", lambda tree: None))
     ready.start()
     ready.wait_for("without a word from it", SECONDS)
     ready.cut()

@@ -1,6 +1,7 @@
-"""A station in an emulated board weighs, while its power is cut: nothing is lost, nothing twice."""
+"""A station in an emulated board enrols, weighs, and its power is cut: nothing is lost."""
 
 import asyncio
+import mmap
 import os
 import random
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from board_station import BoardStage, BoardStation, BoardWorkspace
+from board_station import DATA, BoardStage, BoardStation, BoardWorkspace
 from steelyard.demo.client import https_session
 from steelyard.demo.plan import read_plan
 from steelyard.demo.processes import Processes
@@ -21,6 +22,8 @@ READY = "steelyard: ready after"
 SECONDS = 1800
 CUTS = int(os.environ.get("STEELYARD_POWER_CUTS", "20"))
 TICKETS = 100
+# A weight every so many seconds from each cell.
+INTERVAL = 5.0
 
 
 def first_weighings(path: Path) -> Path:
@@ -29,6 +32,12 @@ def first_weighings(path: Path) -> Path:
     own = [line for line in lines[1:] if line.startswith("station-1,")]
     path.write_text("".join([lines[0], *own[:TICKETS]]))
     return path
+
+
+def is_on(card: Path, text: bytes) -> bool:
+    """Whether a card has these bytes anywhere."""
+    with card.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        return whole.find(text) >= 0
 
 
 @asynccontextmanager
@@ -49,31 +58,57 @@ async def weighing_station(board, operator, directory):
                 station.stop()
 
 
+async def power_on(board) -> float:
+    """Start the board; seconds until it is ready."""
+    began = time.monotonic()
+    board.start()
+    await asyncio.to_thread(board.wait_for, READY, SECONDS)
+    return time.monotonic() - began
+
+
+async def enrolled(station: BoardStation) -> None:
+    """Wait until the first boot has let the SmartBox begin."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            said = await asyncio.to_thread(
+                station.board.ssh, station.key, "systemctl is-active steelyard-smartbox; true"
+            )
+            if said.strip() == "active":
+                return
+            await asyncio.sleep(3)
+
+
 @pytest.mark.timeout(0)
-async def test_nothing_is_lost_when_the_power_is_cut(board, operator):
-    """Each weighing has one ticket with a receipt in the end, and the alibi memory is whole."""
+async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, operator, built):
+    """From the card to receipts: each weighing has one ticket in the end, and the alibi is whole.
+
+    The claim code is nowhere on the card any more once it was used.
+    """
+    board = blank_board
     with tempfile.TemporaryDirectory() as scratch:
         async with weighing_station(board, operator, Path(scratch)) as station:
-            board.start()
-            await asyncio.to_thread(board.wait_for, READY, SECONDS)
-            await asyncio.to_thread(station.install)
-            station.weigh(interval=2.0)
+            code = await station.flash(built)
+            print(f"\nready after {await power_on(board):.0f} s")
+            await enrolled(station)
+            await station.enrol_cells(INTERVAL)
+            station.weigh()
             pause = random.Random(os.environ.get("STEELYARD_SEED", "steelyard"))  # noqa: S311 - no secret
             counted = []
-            for _ in range(CUTS):
-                await asyncio.sleep(pause.uniform(1, 60))
+            for number in range(CUTS):
+                await asyncio.sleep(pause.uniform(1, 40))
                 board.cut()
-                board.start()
-                began = time.monotonic()
-                await asyncio.to_thread(board.wait_for, READY, SECONDS)
-                counted.append(round(time.monotonic() - began))
+                if number == 0:
+                    assert board.on_boot() == [
+                        "README.TXT",
+                        "ca.pem",
+                        "machine-id",
+                        "station-taken.txt",
+                    ]
+                    assert not is_on(board.card, code[-19:].encode())
+                counted.append(round(await power_on(board)))
             await station.wait_for(TICKETS, SECONDS)
-            told = await asyncio.to_thread(
-                board.ssh,
-                operator,
-                "/opt/steelyard/station/current/venv/bin/steelyard smartbox alibi verify"
-                " /var/lib/steelyard/smartbox",
-            )
+            told = await asyncio.to_thread(station.ask, "alibi", "verify", DATA)
             print(f"\n{CUTS} cuts, ready again after {counted} s; {told}")
             assert str(TICKETS) in told
-            assert await asyncio.to_thread(station.registered) == TICKETS
+            status = await asyncio.to_thread(station.status)
+            assert status["tickets"] == {"registered": TICKETS}
