@@ -148,7 +148,8 @@ class Field:
             station = self.world.ids["station_a"]
             relay = RelayResource(management, station, lines.append)
             port = free_port()
-            context = await open_relay(relay, "127.0.0.1", port)
+            # On all addresses, as the command listens without --host.
+            context = await open_relay(relay, "0.0.0.0", port)  # noqa: S104
             try:
                 wanted = CellWanted("127.0.0.1", port, 5684, self.cell_directory)
                 serial, _ = await enrol_cell(wanted, code)

@@ -89,12 +89,15 @@ def read_enrolment(payload: bytes) -> tuple[str, str, bytes]:
 
 
 async def open_relay(resource: RelayResource, host: str, port: int) -> Context:
-    """Listen for cells; end it with the context's `shutdown`. Raises ConfigurationError."""
+    """Listen for cells; end it with the context's `shutdown`. Raises ConfigurationError.
+
+    By udp6, the one transport of aiocoap that can be bound to all addresses, of IPv4 as well.
+    """
     site = Site()
     site.add_resource(ENROL_PATH, resource)
     try:
         return await Context.create_server_context(
-            site, bind=(host, port), transports=["simplesocketserver"]
+            site, bind=(host, port), transports=["udp6"]
         )
     except OSError as error:
         raise ConfigurationError(

@@ -25,11 +25,26 @@ DONE = ("nftables.service", "steelyard-data.service", "steelyard-station-prepare
 HOST_KEY = "/data/steelyard/ssh/ssh_host_ed25519_key"
 
 
+def page(board):
+    """What the first boot's page says, from the network; an emulated board takes its time."""
+    url = f"http://127.0.0.1:{board.host_port(PAGE)}/state.json"
+    ends = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                return json.load(answer)
+        except OSError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(1)
+
+
 @pytest.fixture(scope="module")
 def started(board):
-    """The board, ready for the first time."""
+    """The board, ready for the first time, with its page."""
     board.start()
     board.wait_for(READY, SECONDS)
+    page(board)
     return board
 
 
@@ -89,9 +104,7 @@ def test_it_is_what_its_card_says(started, station):
     told = station.check_output("networkctl status --json=short --all")
     files = [one.get("NetworkFile") for one in json.loads(told)["Interfaces"]]
     assert "/run/systemd/network/10-steelyard-wired.network" in files
-    page = f"http://127.0.0.1:{started.host_port(PAGE)}/state.json"
-    with urllib.request.urlopen(page, timeout=60) as answer:
-        shown = json.load(answer)
+    shown = page(started)
     assert (shown["station"], shown["claim"]) == ("yard", "01234567")
     assert shown["state"]["phase"] in ("waiting-for-network", "platform-unreached")
 
@@ -133,7 +146,8 @@ def test_data_is_journalled_and_fills_the_card(station):
 
 def test_the_journal_is_in_memory(station):
     """And what matters of it is kept, bounded."""
-    assert not station.file("/var/log/journal").exists
+    assert station.check_output("find /var/log/journal -type f | wc -l") == "0"
+    assert station.check_output("find /run/log/journal -type f | wc -l") != "0"
     station.check_output("systemctl start steelyard-keep-log.service")
     assert station.file("/data/log/kept.log").exists
 
@@ -159,9 +173,9 @@ def test_it_remembers_who_it_is(started, station, operator):
 
 
 def test_a_stuck_board_is_started_again_by_its_watchdog(started, operator):
-    """When nobody feeds it any more: systemd is stopped."""
+    """When nobody feeds it any more: systemd has crashed, and stands still."""
     began = time.monotonic()
-    started.ssh(operator, "nohup sh -c 'sleep 1; kill -STOP 1' >/dev/null 2>&1 &")
+    started.ssh(operator, "nohup sh -c 'sleep 1; kill -SEGV 1' >/dev/null 2>&1 &")
     started.wait_for_reset(300)
     print(f"\nreset by the watchdog after {time.monotonic() - began:.0f} s")
     started.start()
