@@ -99,7 +99,7 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, 
                 board.cut()
                 if number == 0:
                     assert board.on_boot() == [
-                        "README.TXT",
+                        "README.txt",
                         "ca.pem",
                         "machine-id",
                         "station-taken.txt",
