@@ -56,7 +56,7 @@ def make_fat(tree: Path, path: Path, *, mebibytes: int, serial: str, epoch: int)
     with path.open("wb") as file:
         file.truncate(mebibytes << 20)
     environment = {"SOURCE_DATE_EPOCH": str(epoch), "MTOOLS_SKIP_CHECK": "1"}
-    run(["mkfs.vfat", "--invariant", "-F", "32", "-n", "BOOT", "-i", serial, path])
+    run(["mkfs.vfat", "--invariant", "-F", "32", "-n", "STEELYARD", "-i", serial, path])
     for one in walk(tree):
         name = f"::/{one.relative_to(tree)}"
         if one.is_dir():

@@ -174,9 +174,10 @@ def _indexed(modules: Path) -> Path:
 
 def _root_tar(workshop: Workshop, locked: Lock) -> Path:
     # Another way of making it is another root.
-    text = "".join(f"{one}\n" for one in sorted(locked.used_for("root")))
-    program = Path(__file__).with_name("root.py").read_bytes()
-    digest = hashlib.sha256(text.encode() + program).hexdigest()[:16]
+    parts = sorted([*locked.used_for("root"), *locked.used_for("tool")])
+    text = "".join(f"{one}\n" for one in parts)
+    programs = [Path(__file__).with_name(name).read_bytes() for name in ("root.py", "inside.py")]
+    digest = hashlib.sha256(b"".join([text.encode(), *programs])).hexdigest()[:16]
     (workshop.cache / "roots").mkdir(parents=True, exist_ok=True)
     return workshop.cache / "roots" / f"{digest}.tar"
 

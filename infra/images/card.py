@@ -53,8 +53,10 @@ def make_data(path: Path, *, mebibytes: int, epoch: int) -> None:
     """An empty file system with a journal, which grows with its partition."""
     path.unlink(missing_ok=True)
     options = f"hash_seed={DATA_UUID},lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0"
-    command: list[str | Path] = ["mkfs.ext4", "-q", "-F", "-L", "data", "-U", DATA_UUID]
-    command += ["-b", str(_BLOCK), "-m", "1", "-E", options, "-O", "^orphan_file", path]
+    command: list[str | Path] = ["mkfs.ext4", "-q", "-F", "-L", "steelyard-data", "-U", DATA_UUID]
+    # The nodes of a small file system would be those of one full of small files, on a large card.
+    command += ["-b", str(_BLOCK), "-i", "16384", "-m", "1", "-e", "remount-ro"]
+    command += ["-E", options, "-O", "^orphan_file", path]
     run([*command, f"{mebibytes}M"], environment={"E2FSPROGS_FAKE_TIME": str(epoch)})
 
 

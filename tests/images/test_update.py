@@ -1,6 +1,7 @@
 """An update goes into the other slot, whole and signed, or nowhere."""
 
 import io
+import os
 import tarfile
 
 import pytest
@@ -144,3 +145,39 @@ def test_after_a_failed_one_another_is_taken(station, update):
     write(station.boot, SlotFile("a", "tried b"))
     with update.open("rb") as file:
         assert install(station, file) == "2"
+
+
+def test_one_that_was_never_started_gives_way(station, update):
+    """Whoever brought it may have gone in between: the same call is made again."""
+    write(station.boot, SlotFile("b", "try b"))
+    with update.open("rb") as file:
+        assert install(station, file) == "2"
+    assert read(station.boot) == SlotFile("b", "try b")
+
+
+@pytest.mark.parametrize("name", ["vmlinuz", "initrd"])
+def test_an_update_without_what_starts_it_is_refused(station, update, tmp_path, key, name):
+    """From such a slot nothing leads back."""
+    slot = tmp_path / "new-slot"
+    (slot / name).unlink()
+    make_update(
+        update,
+        squashfs=tmp_path / "root.squashfs",
+        slot=slot,
+        key=key,
+        version="2",
+        board=BOARD,
+        epoch=1_700_000_000,
+    )
+    with update.open("rb") as file:
+        refused(station, file, f"has no boot/{name}")
+
+
+def test_a_card_that_does_not_keep_what_is_written_is_found(station, update, monkeypatch):
+    """What was written is read back before it is tried."""
+    monkeypatch.setattr(os, "write", lambda file, view: _write(file, bytes(len(view))))
+    with update.open("rb") as file:
+        refused(station, file, "is not what was written: the card is worn out")
+
+
+_write = os.write

@@ -96,9 +96,7 @@ async def open_relay(resource: RelayResource, host: str, port: int) -> Context:
     site = Site()
     site.add_resource(ENROL_PATH, resource)
     try:
-        return await Context.create_server_context(
-            site, bind=(host, port), transports=["udp6"]
-        )
+        return await Context.create_server_context(site, bind=(host, port), transports=["udp6"])
     except OSError as error:
         raise ConfigurationError(
             f"--host, --port: {host} port {port} cannot be bound: {error.strerror}"

@@ -9,7 +9,7 @@ AGAIN = "It tries again by itself."
 CORRECT = "Correct steelyard/station.json on the card's first partition, or flash the card again."
 
 _UNTRUSTED = f"Is ca.pem on the card the platform's authority? {AGAIN}"
-_REFUSED = f"Make another claim code, and write it into station.json on the card. {AGAIN}"
+_REFUSED = "Make another claim code, write it into station.json on the card, and start again."
 # The first kind that fits: its phase, what the sentence begins with, what somebody may do.
 _KINDS: tuple[tuple[type[Problem], Phase, str, str], ...] = (
     (EnrolmentRefused, Phase.REFUSED, "the platform refuses the claim: ", _REFUSED),

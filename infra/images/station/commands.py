@@ -1,10 +1,10 @@
 """The program steelyard-slot: status, install, watch, health."""
 
 import argparse
+import errno
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 from .errors import SlotProblem
 from .health import look
 from .install import Station, install
-from .slot_file import SlotFile, read, write
+from .slot_file import is_on_trial, read
+from .watching import Watch
 
 BOOT = Path("/boot/firmware")
 KEY = Path("/usr/share/steelyard/update-key.pem")
@@ -21,7 +22,6 @@ CONFIGURATION = Path("/data/steelyard/smartbox/enrolment/smartbox.toml")
 KEEP_LOG = Path("/usr/local/sbin/steelyard-keep-log")
 PROGRAM = Path("/opt/steelyard/station/current/venv/bin/steelyard")
 _PATIENCE = 600.0  # seconds that a root on trial has; an emulated board is slow
-_PAUSE = 3.0
 _KEEPING = 60.0
 
 
@@ -32,16 +32,21 @@ def main() -> int:
     verbs.add_parser("status", help="which root runs, and which is next, as JSON")
     verbs.add_parser("health", help="whether the station is well")
     verbs.add_parser("watch", help="keep a root on trial once the station is well")
+    verbs.add_parser("settled", help="whether no root is on trial: exit status 1 while one is")
     given = verbs.add_parser(
         "install", help="write an update into the other slot; it is tried next"
     )
     given.add_argument("bundle", type=Path)
     options = parser.parse_args()
     try:
-        return {"status": _status, "health": _health, "watch": _watch, "install": _install}[
-            options.verb
-        ](options)
-    except SlotProblem as problem:
+        return {
+            "status": _status,
+            "health": _health,
+            "watch": _watch,
+            "settled": _settled,
+            "install": _install,
+        }[options.verb](options)
+    except (SlotProblem, OSError) as problem:
         sys.stderr.write(f"steelyard-slot: {problem}\n")
         return 1
 
@@ -71,35 +76,37 @@ def _health(options: argparse.Namespace) -> int:
 
 def _watch(options: argparse.Namespace) -> int:
     _ = options
-    slot, ends = _running(), time.monotonic() + _PATIENCE
-    trial = read(BOOT).state == f"tried {slot}"
-    said = ""
-    while True:
-        health = look(CONFIGURATION, PROGRAM)
-        if health.well:
-            break
-        if health.reason != said:
-            said = health.reason
-            sys.stdout.write(f"not well yet: {said}\n")
-            sys.stdout.flush()
-        if trial and time.monotonic() > ends:
-            _go_back(slot, said)
-            return 1
-        time.sleep(_PAUSE)
-    if trial:
-        with _writable(BOOT):
-            write(BOOT, SlotFile(slot))
+    slot = _running()
+    watch = Watch(
+        slot=slot,
+        boot=BOOT,
+        patience=_PATIENCE,
+        look=lambda: look(CONFIGURATION, PROGRAM),
+        writable=lambda: _writable(BOOT),
+        say=_say,
+        reboot=_reboot,
+    )
+    if not watch.run():
+        return 0
     uptime = Path("/proc/uptime").read_text("ascii").split()[0]
-    kept = ", and is kept" if trial else ""
-    sys.stdout.write(f"steelyard: ready after {uptime} s, root-{slot} is well{kept}\n")
+    _say(f"steelyard: ready after {uptime} s, root-{slot} is well, version {_version()}")
     return 0
 
 
-def _go_back(slot: str, reason: str) -> None:
-    """Start the other root. What stops in an orderly way may hang here: nothing is waited for."""
-    # A warning, by systemd's prefix: such is kept on the data partition.
-    sys.stdout.write(f"<4>steelyard: root-{slot} is not well, the other is started: {reason}\n")
+def _settled(options: argparse.Namespace) -> int:
+    _ = options
+    trial = is_on_trial(read(BOOT), _running())
+    _say("on trial" if trial else "settled")
+    return 1 if trial else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def _reboot() -> None:
+    """At once: what stops in an orderly way may hang in a root that is not well."""
     with suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run([KEEP_LOG], check=False, timeout=_KEEPING)  # noqa: S603 - our own program
     subprocess.run(["systemctl", "--force", "reboot"], check=False)  # noqa: S607 - on the station's path
@@ -117,6 +124,10 @@ def _install(options: argparse.Namespace) -> int:
     return 0
 
 
+def _version() -> str:
+    return str(json.loads(RELEASE.read_text("utf-8"))["version"])
+
+
 def _running() -> str:
     return running(Path("/proc/cmdline").read_text("ascii"))
 
@@ -132,8 +143,11 @@ def _partition(mounted: Path) -> Path:
 @contextmanager
 def _writable(mounted: Path) -> Iterator[None]:
     remount = ["mount", "-o"]
-    subprocess.run([*remount, "remount,rw", str(mounted)], check=True)  # noqa: S603 - our own arguments
+    done = subprocess.run([*remount, "remount,rw", str(mounted)], check=False)  # noqa: S603 - our own arguments
+    if done.returncode != 0:
+        raise OSError(errno.EROFS, f"{mounted} cannot be mounted for writing")
     try:
         yield
     finally:
-        subprocess.run([*remount, "remount,ro", str(mounted)], check=True)  # noqa: S603 - our own arguments
+        # What was written was brought to the card: that it stays writable is no failure.
+        subprocess.run([*remount, "remount,ro", str(mounted)], check=False)  # noqa: S603 - our own arguments

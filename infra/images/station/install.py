@@ -1,5 +1,6 @@
 """Write an update into the slot that does not run, and have it tried at the next start."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -10,7 +11,11 @@ from typing import IO
 
 from .bundle import ROOT, contents, open_bundle
 from .errors import SlotProblem
-from .slot_file import SlotFile, other, read, write
+from .slot_file import SlotFile, is_on_trial, other, read, write
+
+# Without any of them a slot does not come to where the other one is written back.
+_BOOT_FILES = ("boot/vmlinuz", "boot/initrd", "boot/cmdline.txt")
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +35,21 @@ def install(station: Station, file: IO[bytes]) -> str:
     The boot partition must be writable. Until the last step slot.txt names the root that runs.
     """
     slot = other(station.running)
-    if read(station.boot).next != station.running:
+    now = read(station.boot)
+    if is_on_trial(now, station.running):
         raise SlotProblem(
             f"root-{station.running} is itself on trial: wait until it says that it is well"
         )
+    if now.next != station.running:
+        # One that was installed and never started gives way.
+        write(station.boot, SlotFile(station.running))
     directory = station.boot / slot
     with tempfile.TemporaryDirectory() as scratch:
         manifest, tar = open_bundle(file, station.key, Path(scratch))
         if manifest.board != station.board:
             raise SlotProblem(f"the update is for {manifest.board}, and this is {station.board}")
-        if ROOT not in manifest.files or "boot/vmlinuz" not in manifest.files:
-            raise SlotProblem("the update has no root, or no kernel")
+        if missing := sorted({ROOT, *_BOOT_FILES} - set(manifest.files)):
+            raise SlotProblem(f"the update has no {missing[0]}")
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
         for name, content in contents(tar, manifest):
@@ -57,15 +66,32 @@ def install(station: Station, file: IO[bytes]) -> str:
 
 
 def _write(path: Path, content: Iterator[bytes], flags: int) -> None:
+    """Write, and read it back from the card: what does not come to a kernel has no way back."""
+    digest, count = hashlib.sha256(), 0
     try:
         file = os.open(path, flags, 0o600)
         try:
             for block in content:
+                digest.update(block)
+                count += len(block)
                 view = memoryview(block)
                 while view:
                     view = view[os.write(file, view) :]
             os.fsync(file)
+            # Else it is memory that is compared.
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(file)
+        if _read_back(path, count) != digest.digest():
+            raise SlotProblem(f"{path} is not what was written: the card is worn out")
     except OSError as error:
         raise SlotProblem(f"{path}: {error.strerror}") from None
+
+
+def _read_back(path: Path, count: int) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while count and (block := file.read(min(count, _CHUNK))):
+            digest.update(block)
+            count -= len(block)
+    return digest.digest()

@@ -36,6 +36,14 @@ def other(slot: str) -> str:
     return SLOTS[1 - SLOTS.index(slot)]
 
 
+def is_on_trial(slot_file: SlotFile, slot: str) -> bool:
+    """Whether the root that runs from a slot has yet to say that the station is well.
+
+    Also where its initramfs could not write that it is tried.
+    """
+    return slot_file.state in (f"try {slot}", f"tried {slot}")
+
+
 def parse(content: bytes) -> SlotFile:
     """Raises SlotProblem."""
     found = _FORM.fullmatch(content.decode("ascii", "replace"))

@@ -139,7 +139,9 @@ def test_data_is_journalled_and_fills_the_card(station):
     kind, size = station.check_output("findmnt -bno FSTYPE,SIZE /data").split()
     assert kind == "ext4"
     assert int(size) > 1_500_000_000
-    assert "has_journal" in station.check_output("dumpe2fs -h /dev/disk/by-label/data 2>/dev/null")
+    assert "has_journal" in station.check_output(
+        "dumpe2fs -h /dev/disk/by-label/steelyard-data 2>/dev/null"
+    )
     for place in ("/etc/steelyard", "/var/lib/steelyard", "/var/lib/systemd"):
         assert station.check_output(f"findmnt -no SOURCE {place}").startswith("/dev/"), place
 
