@@ -306,8 +306,8 @@ PLAYBOOK_ARGUMENTS = {
     "image_url": "image: where the image will be downloaded from.",
     "image_roles": "image: the roles that are applied, with their entry points.",
     "image_ssh_sources": "image: from where SSH is open; private networks.",
-    "image_firewall_rules": "image: what else is open; for load cells, their enrolment, page and name.",
-    "image_time_servers": "image: time servers, where neither card nor network names any; Debian's.",
+    "image_firewall_rules": "image: what else is open; load cells, their enrolment, page, name.",
+    "image_time_servers": "image: time servers where neither card nor network has any; Debian's.",
     "image_station_bundle": "image: the application, packed for arm64; packed anew without it.",
 }
 

@@ -81,7 +81,7 @@ def test_the_boot_partition_has_the_files_and_always_the_same_bytes(tmp_path, tr
     assert set(listed.stdout.decode().split()) == {
         *("::/config.txt", "::/a/", "::/a/vmlinuz", "::/steelyard/"),
     }
-    assert b"BOOT       FAT32" in (tmp_path / "one").read_bytes()[:512]
+    assert b"STEELYARD  FAT32" in (tmp_path / "one").read_bytes()[:512]
 
 
 @needs("mkfs.ext4", "dumpe2fs")
@@ -91,7 +91,7 @@ def test_data_has_a_journal_and_always_the_same_bytes(tmp_path):
     told = subprocess.run(
         ["dumpe2fs", "-h", tmp_path / "one"], capture_output=True, text=True, check=True
     )
-    assert re.search(r"volume name:\s+data\n", told.stdout)
+    assert re.search(r"volume name:\s+steelyard-data\n", told.stdout)
     assert re.search(r"features:.*\bhas_journal\b.*\bresize_inode\b", told.stdout)
     assert re.search(r"state:\s+clean\n", told.stdout)
 
