@@ -186,7 +186,8 @@ def test_the_play_stops_where_a_station_went_back(ready, operator, make, tmp_pat
     with restarting(ready):
         done = play(ready, operator, make("9.2", fail_a_unit), tmp_path)
     assert done.returncode != 0
-    assert f"was not well with version 9.2, and went back to {before['version']}" in done.stdout, done.stdout
+    told = f"was not well with version 9.2, and went back to {before['version']}"
+    assert told in done.stdout, done.stdout
     told = status(ready, operator)
     assert (told["running"], told["version"]) == (before["running"], before["version"])
     assert "root-a is not well, the other is started: failed: broken.service" in ready.ssh(
