@@ -125,7 +125,10 @@ class BoardStation:
         code = await self._stage.claim(serial)
         said, _ = await process.communicate(code.encode())
         assert process.returncode == 0, said.decode()
-        path = into / "loadcell.toml"
+        self._configure(serial, interval)
+
+    def _configure(self, serial: str, interval: float) -> None:
+        path = self._cell(serial) / "loadcell.toml"
         document = tomllib.loads(path.read_text("utf-8"))
         document["loadcell"] |= {
             "replay_file": str(self._plan.cells[serial]),
@@ -147,12 +150,20 @@ class BoardStation:
                 command = ["nice", "-n", "19", program, "loadcell", "run", "--config", config]
                 self._cells.append(subprocess.Popen(command, stdout=log, stderr=log))
 
+    def hurry(self, interval: float) -> None:
+        """Start the load cells again, to send what they have left one after another."""
+        self.stop()
+        for serial in self._plan.cells:
+            self._configure(serial, interval)
+        self.weigh()
+
     def stop(self) -> None:
         """End the load cells."""
         for one in self._cells:
             one.terminate()
         for one in self._cells:
-            one.wait(30)
+            one.wait(60)
+        self._cells.clear()
 
     def ask(self, *words: str) -> str:
         """What a command of the SmartBox's says."""
