@@ -100,11 +100,10 @@ def _add_kernel(root: Path, payload: Path, without: list[str]) -> Path:
 
 def _add_files(root: Path) -> None:
     tree = IMAGES / "files"
-    for one in walk(tree):
+    # Files, and the directories that they are in: an empty one is in this checkout alone.
+    for one in (path for path in walk(tree) if not path.is_dir()):
         place = root / one.relative_to(tree)
-        if one.is_dir():
-            place.mkdir(exist_ok=True)
-            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
         remove(place)
         shutil.copyfile(one, place)
         place.chmod(0o755 if one.parent.name == "sbin" else 0o644)
