@@ -15,6 +15,7 @@ from infra.images.emulator import ENROLMENT, SAMPLES, Emulator
 from steelyard.demo.plan import StationPlan
 from steelyard.demo.stage import Stage
 from steelyard.demo.workspace import LOOPBACK, Workspace
+from steelyard.loadcell.position import Position
 from steelyard.pki.authority import Authority
 
 PROGRAM = "/opt/steelyard/station/current/venv/bin/steelyard"
@@ -164,6 +165,16 @@ class BoardStation:
         for one in self._cells:
             one.wait(60)
         self._cells.clear()
+
+    def left(self) -> int:
+        """How many weights the load cells have still to bring to the SmartBox's acknowledgement."""
+        left = 0
+        for serial, rows in self._plan.cells.items():
+            position = Position(self._cell(serial) / "position")
+            position.close()
+            # The first line names the columns.
+            left += len(rows.read_text("utf-8").splitlines()) - 1 - position.next
+        return left
 
     def ask(self, *words: str) -> str:
         """What a command of the SmartBox's says."""

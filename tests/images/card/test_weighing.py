@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from board_station import DATA, BoardStage, BoardStation, BoardWorkspace
+from infra.images.errors import ImageProblem
 from steelyard.demo.client import https_session
 from steelyard.demo.plan import read_plan
 from steelyard.demo.processes import Processes
@@ -59,10 +60,19 @@ async def weighing_station(board, operator, directory):
 
 
 async def power_on(board) -> float:
-    """Start the board; seconds until it is ready."""
+    """Start the board; seconds until it is ready.
+
+    On a busy machine a device may not be there in time: the board then resets, and starts again.
+    """
     began = time.monotonic()
-    board.start()
-    await asyncio.to_thread(board.wait_for, READY, SECONDS)
+    for last in (False, False, True):
+        board.start()
+        try:
+            await asyncio.to_thread(board.wait_for, READY, SECONDS)
+            break
+        except ImageProblem:
+            if board.running or last:
+                raise
     return time.monotonic() - began
 
 
@@ -93,12 +103,11 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, 
             await station.enrol_cells(INTERVAL)
             station.weigh()
             pause = random.Random(os.environ.get("STEELYARD_SEED", "steelyard"))  # noqa: S311 - no secret
-            counted, behind = [], []
+            counted, left = [], []
             for number in range(CUTS):
                 await asyncio.sleep(pause.uniform(1, 15))
-                before = await asyncio.to_thread(station.registered)
-                behind.append(before)
-                assert before < TICKETS, f"everything was weighed before cut {number}"
+                left.append(station.left())
+                assert left[-1] > 0, f"everything was weighed before cut {number}"
                 board.cut()
                 if number == 0:
                     assert board.on_boot() == [
@@ -112,7 +121,7 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, 
             await asyncio.to_thread(station.hurry, 0.5)
             await station.wait_for(TICKETS, SECONDS)
             told = await asyncio.to_thread(station.ask, "alibi", "verify", DATA)
-            print(f"\n{CUTS} cuts after {behind} tickets, ready again after {counted} s; {told}")
+            print(f"\n{CUTS} cuts with {left} weights to go, ready again after {counted} s; {told}")
             assert f"{TICKETS} records" in told
             status = await asyncio.to_thread(station.status)
             assert {state: count for state, count in status["tickets"].items() if count} == {
