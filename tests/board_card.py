@@ -21,8 +21,8 @@ def flash_card(
     *,
     platform: str,
     authority: Path,
+    claim: str,
     station: str = "yard",
-    claim: str = "",
 ) -> Flashed:
     """Write a build's image and a station's settings. `key` may log in, by its public half."""
     with board.card.open("wb") as file:
@@ -41,7 +41,7 @@ def flash_card(
             "ssh_keys": [key.with_suffix(".pub").read_text("ascii").strip()],
         },
         ca_file=authority,
-        claim_file=claim_file if claim else None,
+        claim_file=claim_file,
     )
     try:
         return flash(order, lambda *_: None)

@@ -18,6 +18,8 @@ from steelyard.demo.workspace import LOOPBACK, Workspace
 from steelyard.loadcell.position import Position
 from steelyard.pki.authority import Authority
 
+# This computer's, and the board's.
+STEELYARD = str(Path(sys.executable).with_name("steelyard"))
 PROGRAM = "/opt/steelyard/station/current/venv/bin/steelyard"
 CONFIG = f"{PLACE}/smartbox/enrolment/smartbox.toml"
 DATA = f"{PLACE}/smartbox/data"
@@ -115,7 +117,7 @@ class BoardStation:
     async def _enrol_cell(self, serial: str, interval: float) -> None:
         into = self._cell(serial)
         process = await asyncio.create_subprocess_exec(
-            *(str(Path(sys.executable).with_name("steelyard")), "loadcell", "enrol"),
+            *(STEELYARD, "loadcell", "enrol"),
             *("--smartbox", LOOPBACK, "--port", str(self.board.host_port(ENROLMENT))),
             *("--samples-port", str(self.board.host_port(SAMPLES))),
             *("--serial", serial, "--claim", "-", "--into", str(into)),
@@ -144,11 +146,10 @@ class BoardStation:
 
     def weigh(self) -> None:
         """Start the load cells."""
-        program = Path(sys.executable).with_name("steelyard")
         for serial in self._plan.cells:
             config = self._cell(serial) / "loadcell.toml"
             with self._stage.workspace.log(f"cell-{serial}").open("wb") as log:
-                command = ["nice", "-n", "19", program, "loadcell", "run", "--config", config]
+                command = ["nice", "-n", "19", STEELYARD, "loadcell", "run", "--config", config]
                 self._cells.append(subprocess.Popen(command, stdout=log, stderr=log))
 
     def hurry(self, interval: float) -> None:

@@ -57,8 +57,8 @@ def finish(
     remove_leftovers(root)
     _set_passwords(root, epoch)
     _split_data(root)
-    clamp_times(root, epoch)
     _mark_updated(root, epoch)
+    clamp_times(root, epoch)
     return modules
 
 
@@ -152,8 +152,6 @@ def _mark_updated(root: Path, epoch: int) -> None:
     """
     for name in ("etc/.updated", "var/.updated"):
         (root / name).write_text(f"TIMESTAMP_NSEC={epoch * 1_000_000_000}\n", "ascii")
-        os.utime(root / name, (epoch, epoch))
-        os.utime((root / name).parent, (epoch, epoch))
 
 
 def _split_data(root: Path) -> None:

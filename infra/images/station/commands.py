@@ -61,8 +61,8 @@ def running(words: str) -> str:
 
 def _status(options: argparse.Namespace) -> int:
     _ = options
-    slots, release = read(BOOT), json.loads(RELEASE.read_text("utf-8"))
-    told = {"running": _running(), "next": slots.next, "state": slots.state, **release}
+    slots = read(BOOT)
+    told = {"running": _running(), "next": slots.next, "state": slots.state, **_release()}
     sys.stdout.write(json.dumps(told) + "\n")
     return 0
 
@@ -89,7 +89,7 @@ def _watch(options: argparse.Namespace) -> int:
     if not watch.run():
         return 0
     uptime = Path("/proc/uptime").read_text("ascii").split()[0]
-    _say(f"steelyard: ready after {uptime} s, root-{slot} is well, version {_version()}")
+    _say(f"steelyard: ready after {uptime} s, root-{slot} is well, version {_release()['version']}")
     return 0
 
 
@@ -116,16 +116,16 @@ def _install(options: argparse.Namespace) -> int:
     slot = _running()
     card = str(_partition(BOOT))[:-1]
     roots = {"a": Path(f"{card}2"), "b": Path(f"{card}3")}
-    board = json.loads(RELEASE.read_text("utf-8"))["board"]
-    station = Station(slot, BOOT, roots, KEY, board)
+    station = Station(slot, BOOT, roots, KEY, _release()["board"])
     with options.bundle.open("rb") as file, _writable(BOOT):
         version = install(station, file)
     sys.stdout.write(f"version {version} is tried at the next start\n")
     return 0
 
 
-def _version() -> str:
-    return str(json.loads(RELEASE.read_text("utf-8"))["version"])
+def _release() -> dict[str, str]:
+    found: dict[str, str] = json.loads(RELEASE.read_text("utf-8"))
+    return found
 
 
 def _running() -> str:

@@ -54,44 +54,46 @@ def install(station: Station, file: IO[bytes]) -> str:
         directory.mkdir()
         for name, content in contents(tar, manifest):
             if name == ROOT:
-                _write(station.roots[slot], content, os.O_WRONLY)
+                path, flags = station.roots[slot], os.O_WRONLY
             else:
-                _write(directory / name.partition("/")[2], content, os.O_WRONLY | os.O_CREAT)
+                path, flags = directory / name.partition("/")[2], os.O_WRONLY | os.O_CREAT
+            _write(path, content, flags)
+            _check(path, *manifest.files[name])
     words = (directory / "cmdline.txt").read_text("ascii")
-    file_of_slot = iter([words.replace("@SLOT@", slot).encode("ascii")])
-    _write(directory / "cmdline.txt", file_of_slot, os.O_WRONLY | os.O_TRUNC)
+    of_slot = words.replace("@SLOT@", slot).encode("ascii")
+    _write(directory / "cmdline.txt", iter([of_slot]), os.O_WRONLY | os.O_TRUNC)
+    _check(directory / "cmdline.txt", len(of_slot), hashlib.sha256(of_slot).hexdigest())
     os.sync()
     write(station.boot, SlotFile(slot, f"try {slot}"))
     return manifest.version
 
 
 def _write(path: Path, content: Iterator[bytes], flags: int) -> None:
-    """Write, and read it back from the card: what does not come to a kernel has no way back."""
-    digest, count = hashlib.sha256(), 0
     try:
         file = os.open(path, flags, 0o600)
         try:
             for block in content:
-                digest.update(block)
-                count += len(block)
                 view = memoryview(block)
                 while view:
                     view = view[os.write(file, view) :]
             os.fsync(file)
-            # Else it is memory that is compared.
+            # Else it is memory that is read back.
             os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(file)
-        if _read_back(path, count) != digest.digest():
-            raise SlotProblem(f"{path} is not what was written: the card is worn out")
     except OSError as error:
         raise SlotProblem(f"{path}: {error.strerror}") from None
 
 
-def _read_back(path: Path, count: int) -> bytes:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while count and (block := file.read(min(count, _CHUNK))):
-            digest.update(block)
-            count -= len(block)
-    return digest.digest()
+def _check(path: Path, size: int, sha256: str) -> None:
+    """Read back from the card: what does not come to a kernel has no way back."""
+    digest, left = hashlib.sha256(), size
+    try:
+        with path.open("rb") as file:
+            while left and (block := file.read(min(left, _CHUNK))):
+                digest.update(block)
+                left -= len(block)
+    except OSError as error:
+        raise SlotProblem(f"{path}: {error.strerror}") from None
+    if digest.hexdigest() != sha256:
+        raise SlotProblem(f"{path} is not what was written: the card is worn out")
