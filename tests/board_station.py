@@ -6,12 +6,15 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
 from board_card import HOST, PLACE, flash_card
 from infra.images.emulator import ENROLMENT, SAMPLES, Emulator
+from steelyard.demo.compare import differences, ticket_id
 from steelyard.demo.plan import StationPlan
 from steelyard.demo.stage import Stage
 from steelyard.demo.workspace import LOOPBACK, Workspace
@@ -66,6 +69,19 @@ class BoardStage(Stage):
             cursor = page["next"]
             assert cursor, f"no device {serial} is registered"
 
+    async def tickets(self, customer: str) -> list[dict[str, Any]]:
+        """What a customer's user finds, from the ledger."""
+        client, user = self.tickets_client(), self.registered.users[customer]
+        await client.log_in(user.login, user.password, self.management)
+        found: list[dict[str, Any]] = []
+        query: dict[str, str] = {}
+        while True:
+            page = await client.expect(200, "GET", "/v1/tickets", query=query)
+            found += page["tickets"]
+            if page["next"] is None:
+                return found
+            query["cursor"] = page["next"]
+
 
 class BoardStation:
     """One station of the plan: its SmartBox in a board, its load cells here."""
@@ -74,9 +90,13 @@ class BoardStation:
         self._stage, self._plan, self.board, self.key = stage, plan, board, key
         self._cells: list[subprocess.Popen[bytes]] = []
 
+    @property
+    def _serial(self) -> str:
+        return f"SB-{self._plan.part.terminal_serial}"
+
     async def flash(self, built: Path) -> str:
         """Flash the board's card with a claim code, which is given back."""
-        code = await self._stage.claim(f"SB-{self._plan.part.terminal_serial}")
+        code = await self._stage.claim(self._serial)
         workspace = self._stage.workspace
         await asyncio.to_thread(
             flash_card,
@@ -199,3 +219,29 @@ class BoardStation:
             while found < tickets:
                 found = await asyncio.to_thread(self.registered)
                 await asyncio.sleep(3)
+
+    async def tickets(self) -> list[dict[str, Any]]:
+        """The station's tickets as its customer finds them."""
+        found = await self._stage.tickets(self._plan.customer)
+        return [ticket for ticket in found if ticket["station"] == self._plan.name]
+
+    def differences(self, tickets: list[dict[str, Any]]) -> list[str]:
+        """Between the file of weighings and these tickets, field by field, one sentence for each.
+
+        The SmartBox weighs here and replays nothing: a ticket has no vehicle and no tare, its
+        terminal is the SmartBox, and how often that had started is for the caller to look at.
+        """
+        starts = {ticket["ticketID"]: ticket["terminalRestartValue"] for ticket in tickets}
+        weighed = [
+            replace(
+                weighing,
+                terminal_serial=self._serial,
+                terminal_restart=starts.get(ticket_id(weighing), 0),
+                status="ok",
+                vehicle=None,
+                tare=0,
+                net=weighing.gross,
+            )
+            for weighing in self._plan.weighings
+        ]
+        return differences([replace(self._plan, weighings=tuple(weighed))], tickets)

@@ -47,8 +47,15 @@ def main() -> int:
             "install": _install,
         }[options.verb](options)
     except (SlotProblem, OSError) as problem:
-        sys.stderr.write(f"steelyard-slot: {problem}\n")
+        sys.stderr.write(f"steelyard-slot: {_sentence(problem)}\n")
         return 1
+
+
+def _sentence(problem: Exception) -> str:
+    """Without the number that the system has for it."""
+    if not isinstance(problem, OSError) or problem.strerror is None:
+        return str(problem)
+    return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
 
 
 def running(words: str) -> str:

@@ -160,6 +160,21 @@ def test_the_watchdog_is_fed(station):
     assert station.check_output("systemctl show -p WatchdogDevice --value") != ""
 
 
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("/data", "/data: Is a directory"),
+        ("/data/none", "/data/none: No such file or directory"),
+        ("/etc/os-release", "this is no update"),
+    ],
+)
+def test_what_is_no_update_is_refused_in_a_sentence(station, place, told):
+    """And the slots are as they were."""
+    said = station.run(f"steelyard-slot install {place}")
+    assert (said.rc, said.stderr.strip()) == (1, f"steelyard-slot: {told}")
+    assert json.loads(station.check_output("steelyard-slot status"))["state"] == "good"
+
+
 def test_it_remembers_who_it_is(started, station, operator):
     """Host key and machine's id are those of the first start, after a cut of the power."""
     ask = f"cat {HOST_KEY}.pub /etc/machine-id"

@@ -88,8 +88,9 @@ def ready(board):
 
 def install(board, operator, update):
     """Bring an update, and start it as the firmware does."""
-    board.send(operator, update, "/data/update")
-    board.ssh(operator, "steelyard-slot install /data/update && rm /data/update", seconds=900)
+    brought = "/data/by-hand.update"
+    board.send(operator, update, brought)
+    board.ssh(operator, f"steelyard-slot install {brought} && rm {brought}", seconds=900)
     board.ssh(operator, "nohup sh -c 'sleep 1; systemctl reboot' >/dev/null 2>&1 &")
     board.wait_for_reset(300)
 

@@ -92,6 +92,7 @@ async def enrolled(station: BoardStation) -> None:
 async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, operator, built):
     """From the card to receipts: each weighing has one ticket in the end, and the alibi is whole.
 
+    The tickets are compared with the file, field by field, as the customer finds them.
     The claim code is nowhere on the card any more once it was used.
     """
     board = blank_board
@@ -128,3 +129,12 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, 
                 "registered": TICKETS
             }
             assert status["alibi_records"] == TICKETS
+            tickets = await station.tickets()
+            assert station.differences(tickets) == []
+            starts: dict[str, list[int]] = {}
+            for ticket in sorted(tickets, key=lambda ticket: ticket["timestamp"]):
+                own = starts.setdefault(ticket["scaleSerialNumber"], [])
+                own.append(ticket["terminalRestartValue"])
+            assert all(own == sorted(own) for own in starts.values())
+            different = {start for own in starts.values() for start in own}
+            print(f"the ledger has each as it was weighed, in {len(different)} different starts")
