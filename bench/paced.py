@@ -23,9 +23,9 @@ from steelyard.coap.credentials import Credentials
 from steelyard.coap.senml import CONTENT_FORMAT, Sample, encode
 from steelyard.coap.server import create_coap_server
 from steelyard.smartbox import models
-from steelyard.smartbox.live import LiveStation
+from steelyard.smartbox.intake.live import LiveStation
+from steelyard.smartbox.intake.resource import make_site
 from steelyard.smartbox.recorder import Recorder, Storage
-from steelyard.smartbox.resource import make_site
 from steelyard.smartbox.settings import WeighbridgeSettings
 from steelyard.smartbox.status import Status
 

@@ -34,8 +34,8 @@ from steelyard.ledger.settings import LedgerSettings
 from steelyard.registry import app as registry
 from steelyard.registry.settings import ManagementSettings
 from steelyard.settings import Section
+from steelyard.smartbox.display.operator import ROUTES as OPERATOR_ROUTES
 from steelyard.smartbox.display.views import ROUTES as DISPLAY_ROUTES
-from steelyard.smartbox.operator_page import ROUTES as OPERATOR_ROUTES
 from steelyard.station import card
 from steelyard.station.page import ROUTES as FIRST_BOOT_ROUTES
 from steelyard.store.database import Database

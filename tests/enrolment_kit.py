@@ -29,12 +29,12 @@ from steelyard.loadcell.source import Reading
 from steelyard.pki.authority import Authority
 from steelyard.pki.claims import ClaimCode, prove
 from steelyard.registry.enrolment_settings import EnrolmentSettings
-from steelyard.smartbox.cell_relay import RelayResource, open_relay
-from steelyard.smartbox.enrol import Enrolled, Wanted, enrol
-from steelyard.smartbox.management import Management
-from steelyard.smartbox.platform import make_tls_context
+from steelyard.smartbox.enrolment.cell_relay import RelayResource, open_relay
+from steelyard.smartbox.enrolment.enrol import Enrolled, Wanted, enrol
+from steelyard.smartbox.enrolment.management import Management
 from steelyard.smartbox.service import Ready, SmartBox
 from steelyard.smartbox.settings import SmartBoxSettings
+from steelyard.smartbox.uplink.platform import make_tls_context
 from steelyard.store.models import DeviceCertificate
 
 

@@ -55,6 +55,19 @@ ALLOWED: dict[str, set[str]] = {
 }
 EVERYTHING = {"demo"}
 
+# The SmartBox has rooms of its own, whose way is one way too.
+WITHIN_SMARTBOX: dict[str, set[str]] = {
+    "alibi": set(),
+    "weighing": {"alibi"},
+    "intake": {"weighing"},
+    "outbox": {"alibi"},
+    "uplink": {"outbox"},
+    "enrolment": {"uplink"},
+    "display": {"intake", "weighing"},
+    "pages": {"alibi", "outbox", "intake", "display"},
+    "audit": {"alibi", "outbox", "pages"},
+}
+
 INFRA = Path(__file__).parent.parent / "infra"
 # What stands in the checkout only: rooms of infra/, and what of the application they may use.
 INFRA_ALLOWED: dict[str, set[str]] = {
@@ -119,6 +132,34 @@ def test_room_imports_only_what_the_architecture_allows(room: str) -> None:
 def test_the_table_is_complete() -> None:
     """Every room that exists has its line, so that a new one cannot slip by."""
     assert set(rooms()) <= set(ALLOWED) | EVERYTHING
+
+
+def rooms_of_the_smartbox() -> list[str]:
+    """Every directory of code in the SmartBox's room."""
+    return sorted({path.parent.name for path in (PACKAGE / "smartbox").glob("*/*.py")})
+
+
+@pytest.mark.parametrize("room", rooms_of_the_smartbox())
+def test_room_of_the_smartbox_imports_only_what_the_architecture_allows(room: str) -> None:
+    """Among themselves: files beside the rooms serve all of them, and wire them."""
+    assert room in WITHIN_SMARTBOX, f"say in docs/architecture.md and here what {room} may import"
+    allowed = WITHIN_SMARTBOX[room] | {room}
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {other}"
+        for path in sorted((PACKAGE / "smartbox" / room).rglob("*.py"))
+        for other in imported_in_the_smartbox(path)
+        if other in WITHIN_SMARTBOX and other not in allowed
+    ]
+    assert wrong == []
+
+
+def imported_in_the_smartbox(source: Path) -> Iterator[str]:
+    """What a file imports of the SmartBox: rooms, and files beside them."""
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            parts = node.module.split(".")
+            if parts[:2] == ["steelyard", "smartbox"]:
+                yield from parts[2:3] or [alias.name for alias in node.names]
 
 
 def infra_rooms() -> list[str]:

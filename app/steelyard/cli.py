@@ -16,7 +16,7 @@ from steelyard.errors import Problem
 
 # name -> (module, attribute, one line for --help)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
-    "alibi": ("steelyard.smartbox.alibi_cli", "alibi", "Verify and show an alibi memory."),
+    "alibi": ("steelyard.smartbox.audit.cli", "alibi", "Verify and show an alibi memory."),
     "backup": ("steelyard.backup.cli", "backup", "Back a host up, and restore it."),
     "collect": ("steelyard.collector.cli", "collect", "Write a host's figures (monitoring)."),
     "database": ("steelyard.store.cli", "database", "Create and migrate the entity database."),

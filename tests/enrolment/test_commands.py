@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from steelyard.cli import steelyard
 from steelyard.errors import ConfigurationError
-from steelyard.smartbox.cell_relay import read_enrolment
 from steelyard.smartbox.doctor import SCARCE_BYTES, Level, check_disk
+from steelyard.smartbox.enrolment.cell_relay import read_enrolment
 from steelyard.smartbox.errors import BadSample
 from steelyard.smartbox.room import Room
 

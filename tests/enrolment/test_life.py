@@ -16,12 +16,12 @@ from steelyard.loadcell.renewal import Renewal
 from steelyard.loadcell.sender import CoapSender
 from steelyard.pki.holding import Holding
 from steelyard.smartbox.doctor import Finding, Level, examine
-from steelyard.smartbox.life import Life
-from steelyard.smartbox.local_page import read_page
-from steelyard.smartbox.management import Management
-from steelyard.smartbox.platform import Platform, make_tls_context
-from steelyard.smartbox.renewing import holding_of
+from steelyard.smartbox.enrolment.life import Life
+from steelyard.smartbox.enrolment.management import Management
+from steelyard.smartbox.enrolment.renewing import holding_of
+from steelyard.smartbox.pages.client import read_page
 from steelyard.smartbox.status import Status
+from steelyard.smartbox.uplink.platform import Platform, make_tls_context
 
 LATER = timedelta(days=31)
 

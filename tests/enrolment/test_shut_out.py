@@ -18,7 +18,7 @@ from steelyard.ledger.protocol import ContractWriter, Registration
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.loadcell.errors import SmartBoxAway
 from steelyard.loadcell.sender import CoapSender
-from steelyard.smartbox.local_page import read_page
+from steelyard.smartbox.pages.client import read_page
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.ticket import AlibiHead, Ticket
 from steelyard.tickets.app import build

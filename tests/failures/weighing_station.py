@@ -16,18 +16,18 @@ from typing import Self
 import aiohttp
 from platform_process import Platform as PlatformProcess
 
-from steelyard.smartbox.batches import Limits
-from steelyard.smartbox.emission import TicketBuilder
 from steelyard.smartbox.errors import PlatformProblem
+from steelyard.smartbox.intake.emission import TicketBuilder
+from steelyard.smartbox.intake.station import Station
 from steelyard.smartbox.models import Sample
-from steelyard.smartbox.outbox import Waiting
-from steelyard.smartbox.pace import Backoff
-from steelyard.smartbox.platform import Platform
+from steelyard.smartbox.outbox.outbox import Waiting
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.settings import CellSettings, SmartBoxSettings, WeighbridgeSettings
-from steelyard.smartbox.station import Station
 from steelyard.smartbox.status import Status
-from steelyard.smartbox.uplink import Uplink
+from steelyard.smartbox.uplink.batches import Limits
+from steelyard.smartbox.uplink.pace import Backoff
+from steelyard.smartbox.uplink.platform import Platform
+from steelyard.smartbox.uplink.uplink import Uplink
 from steelyard.ticket import CellWeight, Receipt, Ticket
 
 STATION = "station-1"

@@ -15,10 +15,10 @@ from aiohttp import web
 from smartbox_kit import START_MS, Stage, until
 
 from steelyard.smartbox.display.changes import Changes
+from steelyard.smartbox.display.operator import MAX_BODY_BYTES
 from steelyard.smartbox.display.service import DisplayService, loopback_door
-from steelyard.smartbox.live import LiveStation
+from steelyard.smartbox.intake.live import LiveStation
 from steelyard.smartbox.models import Sample
-from steelyard.smartbox.operator_page import MAX_BODY_BYTES
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.status import Status
 from steelyard.ticket import Receipt

@@ -14,7 +14,7 @@ from steelyard.loadcell.sender import CoapSender, open_client
 from steelyard.loadcell.source import Reading
 from steelyard.loadcell.sources import now_ms
 from steelyard.loadcell.stream import Stream
-from steelyard.smartbox.alibi import read_all
+from steelyard.smartbox.alibi.memory import read_all
 from steelyard.smartbox.recorder import ALIBI_FILE
 from steelyard.smartbox.service import Ready, SmartBox
 

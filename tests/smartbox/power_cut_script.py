@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from storage_kit import START, open_storage, receipt, record, weighing
 
-from steelyard.smartbox.keeping import SEGMENT_MS, YEAR_MS
+from steelyard.smartbox.alibi.keeping import SEGMENT_MS, YEAR_MS
 from steelyard.smartbox.timing import KnownTime
 
 CLOCK = {"boot": "b", "uptime": 1000}

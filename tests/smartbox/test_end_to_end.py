@@ -8,9 +8,9 @@ from smartbox_kit import CELLS, FakePlatform, Stage, expected_ticket, plan, unti
 from steelyard.loadcell.communicator import Communicator
 from steelyard.loadcell.position import Position
 from steelyard.loadcell.sender import CoapSender, open_client
+from steelyard.smartbox.audit.verify import verify_alibi
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE
 from steelyard.smartbox.service import Ready, SmartBox
-from steelyard.smartbox.verify import verify_alibi
 
 
 async def replay_cell(stage: Stage, serial: str, port: int, directory: Path) -> int:

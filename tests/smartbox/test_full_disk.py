@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from storage_kit import open_storage, record
 
-from steelyard.smartbox.alibi import AlibiMemory
+from steelyard.smartbox.alibi.memory import AlibiMemory
+from steelyard.smartbox.audit.verify import verify_alibi
 from steelyard.smartbox.errors import StorageFull
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Recorder
 from steelyard.smartbox.room import Room
-from steelyard.smartbox.verify import verify_alibi
 
 SCRIPT = """
 import os, sys
@@ -22,7 +22,7 @@ sys.path.insert(0, sys.argv[2])
 from storage_kit import open_storage, record, receipt
 from steelyard.smartbox.errors import StorageFull
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE
-from steelyard.smartbox.verify import verify_alibi
+from steelyard.smartbox.audit.verify import verify_alibi
 
 disk = Path(sys.argv[1])
 storage = open_storage(disk)
@@ -102,7 +102,7 @@ def test_a_write_that_fails_leaves_the_memory_as_it_was(tmp_path: Path) -> None:
     script = """
 import resource, signal, sys
 from pathlib import Path
-from steelyard.smartbox.alibi import AlibiMemory
+from steelyard.smartbox.alibi.memory import AlibiMemory
 from steelyard.smartbox.errors import StorageFull
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path(sys.argv[1])

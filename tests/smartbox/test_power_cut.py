@@ -7,9 +7,9 @@ import pytest
 from power_cut import Call, cuts, trace
 from storage_kit import START, open_storage, record
 
-from steelyard.smartbox.alibi import read_all
+from steelyard.smartbox.alibi.memory import read_all
+from steelyard.smartbox.audit.verify import verify_alibi
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Storage
-from steelyard.smartbox.verify import verify_alibi
 
 SCRIPT = Path(__file__).with_name("power_cut_script.py")
 WEIGHINGS = 6

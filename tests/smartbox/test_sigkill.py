@@ -23,12 +23,12 @@ from smartbox_kit import (
     write_replay,
 )
 
-from steelyard.smartbox.alibi import read_all
-from steelyard.smartbox.alibi_format import Record
-from steelyard.smartbox.outbox import Outbox
+from steelyard.smartbox.alibi.format import Record
+from steelyard.smartbox.alibi.memory import read_all
+from steelyard.smartbox.audit.verify import verify_alibi
+from steelyard.smartbox.outbox.outbox import Outbox
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE
 from steelyard.smartbox.service import READY_FILE
-from steelyard.smartbox.verify import verify_alibi
 
 SEED = int(os.environ.get("STEELYARD_TEST_SEED", "20201112"))
 KILLS = 100

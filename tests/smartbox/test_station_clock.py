@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from storage_kit import draft, open_storage, record, weighing
 
-from steelyard.smartbox.alibi import read_all
+from steelyard.smartbox.alibi.memory import read_all
+from steelyard.smartbox.audit.verify import verify_alibi
 from steelyard.smartbox.care import CLOCK_ALARM, Care
 from steelyard.smartbox.errors import PlatformUnreached
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Recorder, Storage
 from steelyard.smartbox.station_clock import StationClock, kernel_is_disciplined, read_boot_id
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.timing import KnownTime
-from steelyard.smartbox.verify import verify_alibi
 from steelyard.ticket import Ticket, format_timestamp
 
 TRUE = 1_790_000_000_000

@@ -17,11 +17,11 @@ from hypothesis.stateful import (
 )
 from storage_kit import START, draft, open_storage, receipt, record, weighing
 
+from steelyard.smartbox.audit.verify import verify_alibi
 from steelyard.smartbox.errors import AlibiDamaged, StorageUnavailable
 from steelyard.smartbox.models import Moment, Sample
-from steelyard.smartbox.outbox import Outbox
+from steelyard.smartbox.outbox.outbox import Outbox
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Storage
-from steelyard.smartbox.verify import verify_alibi
 from steelyard.ticket import Ticket
 
 

@@ -24,9 +24,9 @@ from steelyard.coap.counters import TransportCounters
 from steelyard.coap.credentials import Credentials
 from steelyard.coap.senml import CONTENT_FORMAT, Sample, encode
 from steelyard.coap.server import CoapServer, create_coap_server
-from steelyard.smartbox.live import LiveStation
+from steelyard.smartbox.intake.live import LiveStation
+from steelyard.smartbox.intake.resource import make_site
 from steelyard.smartbox.recorder import Recorder, Storage
-from steelyard.smartbox.resource import make_site
 from steelyard.smartbox.settings import WeighbridgeSettings
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.weighing.shown import show

@@ -10,15 +10,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from steelyard.smartbox.alibi_format import Head, Record
-from steelyard.smartbox.answers import Answers
-from steelyard.smartbox.batches import Limits
+from steelyard.smartbox.alibi.format import Head, Record
 from steelyard.smartbox.errors import PlatformProblem, PlatformUnreached
-from steelyard.smartbox.outbox import Outbox, Waiting
-from steelyard.smartbox.pace import Backoff
+from steelyard.smartbox.outbox.outbox import Outbox, Waiting
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.status import Status
-from steelyard.smartbox.uplink import Uplink
+from steelyard.smartbox.uplink.answers import Answers
+from steelyard.smartbox.uplink.batches import Limits
+from steelyard.smartbox.uplink.pace import Backoff
+from steelyard.smartbox.uplink.uplink import Uplink
 from steelyard.ticket import AlibiHead, Receipt
 
 STEPS = 400

@@ -7,13 +7,13 @@ from typing import Any
 import aiohttp
 from smartbox_kit import CLIENT_ID, SECRET, FakePlatform, Stage, expected_ticket, plan, until
 
-from steelyard.smartbox.batches import Limits
 from steelyard.smartbox.models import Joined, Moment, Sample
-from steelyard.smartbox.pace import Backoff
-from steelyard.smartbox.platform import Platform, make_timeout, make_tls_context
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.status import Status
-from steelyard.smartbox.uplink import Uplink
+from steelyard.smartbox.uplink.batches import Limits
+from steelyard.smartbox.uplink.pace import Backoff
+from steelyard.smartbox.uplink.platform import Platform, make_timeout, make_tls_context
+from steelyard.smartbox.uplink.uplink import Uplink
 
 
 class Link:

@@ -19,7 +19,7 @@ from registry_world import write_certificate
 from station_kit import CODE, OTHER_CODE, PowerCut, StationMachine, make_card
 from steelyard.pki.claims import ClaimCode
 from steelyard.pki.errors import KeyUnusable, RequestRefused
-from steelyard.smartbox.enrol import Enrolled, Wanted
+from steelyard.smartbox.enrolment.enrol import Enrolled, Wanted
 from steelyard.smartbox.errors import (
     EnrolmentRefused,
     PlatformProblem,

@@ -26,7 +26,7 @@ from steelyard.ledger.reading import Reader
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.loadcell.sender import encode_reading
 from steelyard.loadcell.source import Reading
-from steelyard.smartbox.outbox import Outbox
+from steelyard.smartbox.outbox.outbox import Outbox
 from steelyard.smartbox.recorder import OUTBOX_FILE
 from steelyard.store.database import Database
 from steelyard.store.settings import StoreSettings, VaultSettings

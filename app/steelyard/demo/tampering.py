@@ -20,8 +20,8 @@ from steelyard.ledger.sender import Order, Sender
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.ledger.signer import address_of
 from steelyard.ledger.tessera import Tessera
+from steelyard.smartbox.audit.verify import verify_alibi
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE
-from steelyard.smartbox.verify import verify_alibi
 from steelyard.ticket import Ticket
 
 

@@ -1,6 +1,6 @@
 """Enrolling this load cell through its SmartBox: a key of its own, a certificate, a configuration.
 
-The way to the SmartBox is plain CoAP (steelyard.smartbox.cell_relay): request and answer are bound
+The way to the SmartBox is plain CoAP (its room enrolment, cell_relay): request and answer are bound
 to the claim code by HMACs, and the authority that the cell will trust comes with the answer.
 """
 

@@ -12,7 +12,7 @@ import click
 from pydantic import ValidationError
 
 from steelyard.errors import ConfigurationError
-from steelyard.smartbox.local_page import read_page
+from steelyard.smartbox.pages.client import read_page
 from steelyard.smartbox.settings import SmartBoxSettings, WeighbridgeSettings
 from steelyard.smartbox.weighing.calibration import (
     Certificate,

@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from steelyard.smartbox.calibrate_cli import calibrate
+from steelyard.smartbox.display.operator import ACTIONS
 from steelyard.smartbox.doctor_cli import doctor
-from steelyard.smartbox.enrol_cli import enrol_cells, enrol_smartbox
+from steelyard.smartbox.enrolment.cli import enrol_cells, enrol_smartbox
 from steelyard.smartbox.errors import StorageUnavailable
-from steelyard.smartbox.local_page import press, read_page
 from steelyard.smartbox.logs import configure_logs
-from steelyard.smartbox.operator_page import ACTIONS
-from steelyard.smartbox.outbox import Outbox
+from steelyard.smartbox.outbox.outbox import Outbox
+from steelyard.smartbox.pages.client import press, read_page
 from steelyard.smartbox.recorder import OUTBOX_FILE
 from steelyard.smartbox.service import Ready, SmartBox
 from steelyard.smartbox.settings import SmartBoxSettings

@@ -24,10 +24,10 @@ from steelyard.pki.holding import Holding
 from steelyard.secret_files import read_secret_line
 from steelyard.smartbox.errors import PlatformProblem, StationRefused
 from steelyard.smartbox.http_date import read_http_date
-from steelyard.smartbox.local_page import read_page
-from steelyard.smartbox.platform import Platform, make_session, make_tls_context
+from steelyard.smartbox.pages.client import read_page
 from steelyard.smartbox.room import Room
 from steelyard.smartbox.settings import SmartBoxSettings
+from steelyard.smartbox.uplink.platform import Platform, make_session, make_tls_context
 
 SCARCE_BYTES = 512 * 1024 * 1024
 CLOCK_WARNING_SECONDS = 5.0

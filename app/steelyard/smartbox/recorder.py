@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from steelyard.smartbox.alibi import AlibiMemory, Sync, sync_directory
-from steelyard.smartbox.alibi_format import Record
+from steelyard.smartbox.alibi.format import Record
+from steelyard.smartbox.alibi.keeping import Keeping
+from steelyard.smartbox.alibi.memory import AlibiMemory, Sync, sync_directory
 from steelyard.smartbox.errors import AlibiDamaged, StorageUnavailable
-from steelyard.smartbox.keeping import Keeping
 from steelyard.smartbox.models import Joined, Moment, Sample
-from steelyard.smartbox.outbox import Outbox
+from steelyard.smartbox.outbox.outbox import Outbox
 from steelyard.smartbox.room import Room
 from steelyard.smartbox.timing import KnownTime, correct
 from steelyard.ticket import AlibiHead, Ticket

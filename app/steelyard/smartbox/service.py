@@ -15,25 +15,25 @@ from steelyard.coap.credentials import Credentials
 from steelyard.coap.server import CoapServer, create_coap_server
 from steelyard.errors import ConfigurationError
 from steelyard.secret_files import read_secret_line
-from steelyard.smartbox.batches import Limits
 from steelyard.smartbox.care import Care
 from steelyard.smartbox.display.changes import Changes
 from steelyard.smartbox.display.service import DisplayService
-from steelyard.smartbox.emission import TicketBuilder
+from steelyard.smartbox.enrolment.renewing import Renewing
 from steelyard.smartbox.errors import StorageUnavailable
-from steelyard.smartbox.live import Intakes, LiveStation
-from steelyard.smartbox.pace import Backoff
-from steelyard.smartbox.page import StatusPage
-from steelyard.smartbox.platform import Platform, make_session, make_tls_context
+from steelyard.smartbox.intake.emission import TicketBuilder
+from steelyard.smartbox.intake.live import Intakes, LiveStation
+from steelyard.smartbox.intake.replay import Replay
+from steelyard.smartbox.intake.resource import WEIGHT_PATH, make_site, transport_counters
+from steelyard.smartbox.intake.station import Station
+from steelyard.smartbox.pages.status import StatusPage
 from steelyard.smartbox.recorder import Recorder, Storage
-from steelyard.smartbox.renewing import Renewing
-from steelyard.smartbox.replay import Replay
-from steelyard.smartbox.resource import WEIGHT_PATH, make_site, transport_counters
 from steelyard.smartbox.settings import SmartBoxSettings, WeighbridgeSettings
-from steelyard.smartbox.station import Station
 from steelyard.smartbox.station_clock import StationClock
 from steelyard.smartbox.status import Status
-from steelyard.smartbox.uplink import Uplink
+from steelyard.smartbox.uplink.batches import Limits
+from steelyard.smartbox.uplink.pace import Backoff
+from steelyard.smartbox.uplink.platform import Platform, make_session, make_tls_context
+from steelyard.smartbox.uplink.uplink import Uplink
 from steelyard.smartbox.weighing.calibration import Calibration, read_calibration
 
 log = get_logger(__name__)

@@ -10,7 +10,7 @@ the time that was stamped first: where the two differ, the ticket's time was cor
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard.smartbox.outbox_untimed import Untimed
+from steelyard.smartbox.outbox.untimed import Untimed
 from steelyard.ticket import MAX_TIMESTAMP_MS, format_timestamp, parse_timestamp
 
 UNSURE = "time-unsure"

@@ -17,10 +17,10 @@ from structlog import get_logger
 
 from steelyard.errors import ConfigurationError, Problem
 from steelyard.pki.claims import ClaimCode
-from steelyard.smartbox.enrol import Enrolled, Wanted, enrol
+from steelyard.smartbox.enrolment.enrol import Enrolled, Wanted, enrol
 from steelyard.smartbox.errors import PlatformUnreached, PlatformUntrusted
-from steelyard.smartbox.pace import Backoff
 from steelyard.smartbox.station_clock import kernel_is_disciplined
+from steelyard.smartbox.uplink.pace import Backoff
 from steelyard.station.addresses import read_addresses
 from steelyard.station.boot_partition import CA_FILE
 from steelyard.station.card import Card

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.smartbox.enrolled_files import CONFIG_FILE
+from steelyard.smartbox.enrolment.files import CONFIG_FILE
 from steelyard.station.settings import StationSettings
 
 

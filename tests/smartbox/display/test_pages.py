@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from display_kit import Front
 
+from steelyard.smartbox.display.operator import ROUTES as OPERATOR_ROUTES
 from steelyard.smartbox.display.views import ROUTES
-from steelyard.smartbox.operator_page import ROUTES as OPERATOR_ROUTES
 
 Start = Callable[..., Awaitable[Front]]
 

@@ -11,10 +11,10 @@ from steelyard.smartbox.display.book import Book
 from steelyard.smartbox.display.changes import Changes
 from steelyard.smartbox.display.feed import Feed
 from steelyard.smartbox.display.guard import LOOPBACK_NAMES, Door, guard
+from steelyard.smartbox.display.operator import MAX_BODY_BYTES, add_operator_routes
 from steelyard.smartbox.display.state import describe_scales, describe_station
 from steelyard.smartbox.display.views import Display
-from steelyard.smartbox.live import LiveStation
-from steelyard.smartbox.operator_page import MAX_BODY_BYTES, add_operator_routes
+from steelyard.smartbox.intake.live import LiveStation
 from steelyard.smartbox.recorder import OUTBOX_FILE
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.status import Status

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from steelyard.smartbox.live import LiveStation
+from steelyard.smartbox.intake.live import LiveStation
 from steelyard.smartbox.settings import SmartBoxSettings, WeighbridgeSettings
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.weighing.bridge import Bridge

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from steelyard.coap.identity import station_of
 from steelyard.pki.files import replace
 from steelyard.pki.names import SMARTBOX_URN, device_serial
-from steelyard.smartbox.alibi_format import canonical
+from steelyard.smartbox.alibi.format import canonical
 from steelyard.smartbox.settings import SmartBoxSettings, WeighbridgeSettings
 from steelyard.smartbox.weighing.curve import CellFactors, points_rise
 from steelyard.smartbox.weighing.errors import CalibrationRefused

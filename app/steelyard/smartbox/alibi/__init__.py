@@ -1,0 +1,1 @@
+"""The alibi memory: its files, their format, and how long they are kept."""

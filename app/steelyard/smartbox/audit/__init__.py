@@ -1,0 +1,1 @@
+"""Examining an alibi memory: `steelyard alibi`."""

@@ -1,0 +1,1 @@
+"""Enrolling a SmartBox and its load cells, and renewing what they have."""

@@ -1,0 +1,1 @@
+"""From load cells' samples to a ticket that can be recorded."""

@@ -1,0 +1,1 @@
+"""The outbox: tickets until the platform has them, and what is no ticket."""

@@ -1,0 +1,1 @@
+"""What the SmartBox serves on its own machine, and asking for it."""

@@ -1,0 +1,150 @@
+"""A weighbridge with a cycle on a full disk, and over a step of the clock."""
+
+from pathlib import Path
+from typing import Any
+
+from storage_kit import open_storage
+from weighing_kit import START, STEP, Rig, settings
+
+from steelyard.smartbox.errors import StorageFull
+from steelyard.smartbox.intake.live import LiveStation
+from steelyard.smartbox.recorder import Recorder
+from steelyard.smartbox.room import ALARM
+from steelyard.smartbox.status import Status
+from steelyard.smartbox.weighing.shown import show
+
+LOAD = [5_000.0, 6_000.0, 7_000.0, 8_000.0]
+EMPTY = [0.0] * 4
+
+
+class Scene:
+    """A live station over a real storage, fed by hand; `behind` is how far its clock is back."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.rig = Rig(ideal=True)
+        self.recorder = recorder
+        self.behind = 0
+        self.known = True
+        self.status = Status(self.now)
+        self.failures: list[BaseException] = []
+        self.live = LiveStation(
+            recorder,
+            [(settings(4), None)],
+            ("s-1", "T1", 1),
+            self.status,
+            self.now,
+            on_ticket=lambda: None,
+            on_failure=self.failures.append,
+            mark=lambda time: None if self.known else {"boot": "b", "uptime": time - START},
+        )
+
+    def now(self) -> int:
+        return self.rig.now - self.behind
+
+    async def stand(self, seconds: float, load: list[float]) -> None:
+        """A load stands there so long."""
+        for _ in range(round(seconds * 1000 / STEP)):
+            self.rig.now += STEP
+            for sample in self.rig.samples(load):
+                await self.live.take(sample)
+            self.live.tick()
+            while self.live._tasks:
+                await next(iter(self.live._tasks))
+
+    async def tickets(self) -> list[Any]:
+        return await self.recorder.run(self.recorder.storage.outbox.waiting, 100)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        return show(self.live.bridge("wb-1"))
+
+
+class Full:
+    """A room that is full, as long as the test says so."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+
+    def problem(self) -> str | None:
+        return self.text
+
+    def check(self) -> None:
+        if self.text is not None:
+            raise StorageFull(self.text)
+
+
+async def scene(directory: Path) -> tuple[Scene, Full]:
+    recorder = await Recorder.open(lambda: open_storage(directory))
+    room = Full()
+    recorder.storage.room = room  # type: ignore[assignment]
+    one = Scene(recorder)
+    await one.stand(5, EMPTY)
+    return one, room
+
+
+async def test_a_full_disk_stops_the_tickets_and_not_the_weighing(tmp_path: Path) -> None:
+    """The load is shown with the reason; once there is room the one that stands there gets its
+    ticket, and one that left has none.
+    """
+    one, room = await scene(tmp_path)
+    room.text = "the disk is full: 1 MiB are free"
+    await one.stand(8, LOAD)
+    assert one.shown["gross"] == 26_000_000
+    assert one.shown["reason"] == room.text
+    assert one.status.alarms() == {ALARM: f"no tickets are issued: {room.text}"}
+    assert await one.tickets() == []
+    await one.stand(5, EMPTY)
+    await one.stand(8, LOAD)
+    assert await one.tickets() == []
+    room.text = None
+    await one.stand(3, LOAD)
+    assert len(await one.tickets()) == 1
+    assert one.status.alarms() == {}
+    await one.stand(8, LOAD)
+    assert len(await one.tickets()) == 1, "one load, one ticket"
+    assert one.failures == []
+    await one.recorder.close()
+
+
+async def test_a_ticket_that_found_the_disk_full_is_given_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    """Nobody saw it coming: the write failed. The SmartBox goes on, and so does the load."""
+    one, room = await scene(tmp_path)
+    room.problem = lambda: None  # type: ignore[method-assign]
+    room.text = "No space left on device"
+    await one.stand(8, LOAD)
+    assert await one.tickets() == []
+    assert "No space left" in one.status.alarms().get(ALARM, "No space left")
+    assert one.status.counters["tickets_without_room"] >= 1
+    assert one.status.counters["tickets"] == 0
+    room.text = None
+    await one.stand(6, LOAD)
+    assert len(await one.tickets()) == 1
+    assert one.failures == []
+    await one.recorder.close()
+
+
+async def test_a_clock_that_is_set_back_stops_no_bridge(tmp_path: Path) -> None:
+    """Samples are ordered anew; the load settles once more and gets its ticket, of the new time."""
+    one, _ = await scene(tmp_path)
+    await one.stand(1, LOAD)
+    one.behind = 3000
+    one.live.rebase()
+    await one.stand(8, LOAD)
+    (ticket,) = await one.tickets()
+    time = int(ticket.id.rsplit("_", 1)[1])
+    assert START + 3000 < time <= one.now()
+    await one.recorder.close()
+
+
+async def test_a_ticket_of_an_unknown_time_is_marked_and_held(tmp_path: Path) -> None:
+    """Its record says which boot ran, and since when."""
+    one, _ = await scene(tmp_path)
+    one.known = False
+    await one.stand(8, LOAD)
+    assert await one.tickets() == []
+    (held,) = await one.recorder.run(one.recorder.storage.outbox.untimed)
+    stamped = int(held.ticket["ticketID"].rsplit("_", 1)[1])
+    assert (held.boot, held.uptime) == ("b", stamped - START)
+    await one.recorder.close()
