@@ -12,7 +12,7 @@ from storage_kit import draft, open_storage, record, weighing
 from steelyard.smartbox.alibi.memory import read_all
 from steelyard.smartbox.audit.verify import verify_alibi
 from steelyard.smartbox.care import CLOCK_ALARM, Care
-from steelyard.smartbox.errors import PlatformUnreached
+from steelyard.smartbox.errors import PlatformUnreached, StorageFull
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Recorder, Storage
 from steelyard.smartbox.station_clock import StationClock, kernel_is_disciplined, read_boot_id
 from steelyard.smartbox.status import Status
@@ -318,6 +318,29 @@ async def test_a_known_time_tidies_once_an_hour(tmp_path: Path) -> None:
         world.elapsed = minutes * 60_000
         await looks.care.look()
     assert asked == [(TRUE + minutes * 60_000, 10) for minutes in (1, 61, 121)]
+    await recorder.close()
+
+
+async def test_a_ticket_that_found_no_room_is_queued_without_another_one(tmp_path: Path) -> None:
+    """Care looks for it, also while the time is not known."""
+    recorder = await Recorder.open(lambda: open_storage(tmp_path))
+    storage = recorder.storage
+    real = storage.outbox.add
+
+    def full(found: object) -> None:
+        raise StorageFull("the outbox: database or disk is full")
+
+    storage.outbox.add = full  # type: ignore[method-assign, assignment]
+    given = await recorder.run(record, storage, 1)
+    looks = Looks(recorder, World().clock())
+    with pytest.raises(StorageFull):
+        await looks.care.look()
+    storage.outbox.add = real  # type: ignore[method-assign]
+    await looks.care.look()
+    await looks.care.look()
+    assert looks.called == ["times"]
+    waiting = await recorder.run(storage.outbox.waiting, 10)
+    assert [one.id for one in waiting] == [given]
     await recorder.close()
 
 

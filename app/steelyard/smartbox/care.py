@@ -22,8 +22,8 @@ class Care:
     """Runs beside everything else.
 
     `greet` asks the platform something, whose answer tells the clock the time. `on_step` is called
-    after the clock was set, `on_times` after tickets got their time, `on_failure` once the storage
-    has failed. `years` is how long the alibi memory keeps a record.
+    after the clock was set, `on_times` after tickets got their time or their place in the outbox,
+    `on_failure` once the storage has failed. `years` is how long the alibi memory keeps a record.
     """
 
     def __init__(
@@ -75,6 +75,12 @@ class Care:
 
     async def look(self) -> None:
         """Look once. Raises StorageFull, StorageUnavailable."""
+        await self._look_at_the_time()
+        # Tickets that are in the alibi memory alone, since the outbox found no room for them.
+        if await self._recorder.run(self._recorder.storage.mend):
+            self._on_times()
+
+    async def _look_at_the_time(self) -> None:
         self._clock.look()
         if not self._clock.known:
             await self._ask_platform()

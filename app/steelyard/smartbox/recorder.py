@@ -1,21 +1,22 @@
 """The one writer: alibi memory first, then the outbox, in one thread and in this order.
 
 A crash between the two is mended at the next start: what stands in the alibi memory and not in
-the outbox is queued then. Where the disk was full between the two, it is queued before anything
-else is written.
+the outbox is queued then. Where the disk was full between the two, the ticket is issued, as the
+alibi memory has it; it is queued before anything else is written, or as soon as there is room.
 """
 
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from steelyard.smartbox.alibi.format import Record
 from steelyard.smartbox.alibi.keeping import Keeping
 from steelyard.smartbox.alibi.memory import AlibiMemory, Sync, sync_directory
-from steelyard.smartbox.errors import AlibiDamaged, StorageUnavailable
+from steelyard.smartbox.errors import AlibiDamaged, StorageFull, StorageUnavailable
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.outbox.outbox import Outbox
 from steelyard.smartbox.room import Room
@@ -74,17 +75,20 @@ class Storage:
         storage = cls(alibi, outbox, Room(directory, reserve), records, replay=replay)
         try:
             storage._check_start(lost=lost)
-            storage._mend()
+            storage.mend()
         except BaseException:
             storage.close()
             raise
         return storage
 
-    def _mend(self) -> None:
-        """Queue what the outbox lacks. Raises StorageFull, StorageUnavailable."""
+    def mend(self) -> int:
+        """Queue what the outbox lacks: how many. Raises StorageFull, StorageUnavailable."""
+        queued = 0
         while self._behind:
             self.outbox.add(self._behind[0])
             del self._behind[0]
+            queued += 1
+        return queued
 
     def _check_start(self, *, lost: bool) -> None:
         """An outbox that was lost is made again from what the alibi memory still has.
@@ -116,10 +120,13 @@ class Storage:
 
         The draft's id ends in its time; when that id is taken (a clock that was set back), only
         the id's number grows until it is free. Raises StorageFull, then the ticket is in none
-        of the books, or is queued with the next one that is recorded; and StorageUnavailable, then
-        the alibi memory may hold the ticket, and only a restart may go on.
+        of the books; and StorageUnavailable, then the alibi memory may hold the ticket, and only
+        a restart may go on.
+
+        A ticket that the alibi memory has is issued, also where the outbox found no room for it:
+        it is queued later, and whoever weighs must not weigh the load again.
         """
-        self._mend()
+        self.mend()
         for sample in joined.samples:
             known = self.outbox.ticket_of(sample, any_sequence=self._replay)
             if known is not None:
@@ -134,12 +141,13 @@ class Storage:
         }
         if details is not None:
             body["weighing"] = dict(details)
-        self._write(body)
+        self._append(body)
+        with suppress(StorageFull):
+            self.mend()
         return ticket.id
 
-    def _write(self, body: dict[str, Any]) -> None:
+    def _append(self, body: dict[str, Any]) -> None:
         self._behind.append(self.alibi.append(body))
-        self._mend()
 
     def set_times(self, known: KnownTime) -> int:
         """Let the tickets go that waited for the time, each corrected where it must be.
@@ -147,12 +155,13 @@ class Storage:
         How many were corrected. Raises StorageFull, StorageUnavailable; what was not corrected
         waits on.
         """
-        self._mend()
+        self.mend()
         corrected = 0
         for untimed in self.outbox.untimed():
             body = correct(untimed, known)
             self.room.check()
-            self._write(body)
+            self._append(body)
+            self.mend()
             corrected += bool(body["correction"]["changes"])
         return corrected
 
@@ -162,7 +171,7 @@ class Storage:
         `now` in milliseconds since the epoch, by a clock that is known to be right. Raises
         StorageFull, StorageUnavailable.
         """
-        self._mend()
+        self.mend()
         try:
             keeping = Keeping.plan(self.alibi, now, years, self.outbox.first_open())
             if keeping.begins_segment:

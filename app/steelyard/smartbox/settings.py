@@ -74,6 +74,13 @@ class WeighingSettings(Part):
         default=1,
         description="2: a vehicle's first weighing is the tare of its next one.",
     )
+    first_pass_hours: int = Field(
+        default=24,
+        ge=1,
+        le=8784,
+        description="How long a first weighing waits for the next one; a later one is a first one "
+        "again.",
+    )
     accuracy_class: Literal["III", "IIII"] = Field(
         default="III", description="Accuracy class (OIML R 76-1, 3.1)."
     )

@@ -1,11 +1,14 @@
 """A weighbridge with a cycle on a full disk, and over a step of the clock."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from storage_kit import open_storage
 from weighing_kit import START, STEP, Rig, settings
 
+from steelyard.smartbox.alibi.format import Record
 from steelyard.smartbox.errors import StorageFull
 from steelyard.smartbox.intake.live import LiveStation
 from steelyard.smartbox.recorder import Recorder
@@ -20,7 +23,7 @@ EMPTY = [0.0] * 4
 class Scene:
     """A live station over a real storage, fed by hand; `behind` is how far its clock is back."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, passes: int = 1) -> None:
         self.rig = Rig(ideal=True)
         self.recorder = recorder
         self.behind = 0
@@ -29,7 +32,7 @@ class Scene:
         self.failures: list[BaseException] = []
         self.live = LiveStation(
             recorder,
-            [(settings(4), None)],
+            [(settings(4, passes=passes), None)],
             ("s-1", "T1", 1),
             self.status,
             self.now,
@@ -104,6 +107,42 @@ async def test_a_full_disk_stops_the_tickets_and_not_the_weighing(tmp_path: Path
     assert len(await one.tickets()) == 1, "one load, one ticket"
     assert one.failures == []
     await one.recorder.close()
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+async def test_a_load_whose_ticket_only_the_alibi_memory_has_gets_no_other(
+    tmp_path: Path, passes: int
+) -> None:
+    """The outbox met the full disk, after the alibi memory: the ticket is issued and waits.
+
+    And it is the first pass of its vehicle.
+    """
+    recorder = await Recorder.open(lambda: open_storage(tmp_path))
+    storage = recorder.storage
+    real, full = storage.outbox.add, [True]
+
+    def add(found: Record) -> None:
+        if full[0]:
+            raise StorageFull("the outbox: database or disk is full")
+        real(found)
+
+    storage.outbox.add = add  # type: ignore[method-assign]
+    one = Scene(recorder, passes)
+    await one.stand(5, EMPTY)
+    one.live.set_vehicle("wb-1", "A 1")
+    await one.stand(16, LOAD)
+    assert one.status.counters["tickets"] == 1
+    assert storage.alibi.head.sequence == 1
+    await one.stand(5, EMPTY)
+    full[0] = False
+    one.live.set_vehicle("wb-1", "A 1")
+    await one.stand(8, [force + 1000 for force in LOAD])
+    assert storage.alibi.head.sequence == 2
+    tickets = [json.loads(waiting.body) for waiting in await one.tickets()]
+    assert [ticket["scaleGross"] for ticket in tickets] == [26_000_000, 30_000_000]
+    assert [ticket["scaleTare"] for ticket in tickets] == [0, 26_000_000 * (passes - 1)]
+    assert one.failures == []
+    await recorder.close()
 
 
 async def test_a_ticket_that_found_the_disk_full_is_given_when_there_is_room(

@@ -4,14 +4,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from steelyard.smartbox.intake.passes import join_passes, vehicle_key
+from steelyard.smartbox.alibi.memory import read_all
+from steelyard.smartbox.intake.passes import join_passes
 from steelyard.smartbox.models import Joined, Moment
 from steelyard.smartbox.outbox.outbox import Outbox
 from steelyard.smartbox.outbox.schema import SCHEMA
-from steelyard.smartbox.recorder import OUTBOX_FILE, Storage
+from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Storage
 from steelyard.smartbox.weighing.bridge import Weighed
 from steelyard.ticket import CellWeight, Ticket
 
@@ -33,9 +32,9 @@ def weighed(time: int, gross: int, vehicle: str | None, tare: int = 0) -> Weighe
     )
 
 
-def record(storage: Storage, one: Weighed) -> Weighed:
+def record(storage: Storage, one: Weighed, **details: object) -> Weighed:
     """As the live station does."""
-    joined, note = join_passes(one, 2, storage.outbox)
+    joined, note = join_passes(one, storage.outbox, hours=24)
     ticket = Ticket(
         id=f"s_wb-1_{one.time}",
         terminal_serial="T1",
@@ -49,7 +48,7 @@ def record(storage: Storage, one: Weighed) -> Weighed:
         vehicle=one.vehicle,
         cells=(CellWeight(serial="C1", weight=one.gross),),
     )
-    storage.record(Joined(Moment("wb-1", one.time), ()), ticket, note)
+    storage.record(Joined(Moment("wb-1", one.time), ()), ticket, note | details)
     return joined
 
 
@@ -70,7 +69,7 @@ def test_passes_are_joined_in_pairs(tmp_path: Path) -> None:
     ]
     storage.close()
     again = Storage.open(tmp_path, "s")
-    assert again.outbox.first_pass("a1") == ("s_wb-1_1004", 11_000_000)
+    assert again.outbox.first_pass("a1") == ("s_wb-1_1004", 11_000_000, 1004)
     assert again.outbox.first_pass("b2") is None
     again.close()
 
@@ -84,17 +83,49 @@ def test_a_pass_that_only_the_alibi_memory_has_is_mended(tmp_path: Path) -> None
     for rest in tmp_path.glob(f"{OUTBOX_FILE}-*"):
         rest.unlink()
     again = Storage.open(tmp_path, "s")
-    assert again.outbox.first_pass("a") == ("s_wb-1_1000", 12_000_000)
+    assert again.outbox.first_pass("a") == ("s_wb-1_1000", 12_000_000, 1000)
     again.close()
 
 
-@pytest.mark.parametrize(("passes", "vehicle"), [(1, "A"), (2, None)])
-def test_one_pass_stays_as_it_is(tmp_path: Path, passes: int, vehicle: str | None) -> None:
+def test_a_weighing_without_a_vehicle_stays_as_it_is(tmp_path: Path) -> None:
     """A tare that the operator took holds."""
     outbox = Outbox.open(tmp_path / OUTBOX_FILE)
-    one = weighed(1000, 30_000_000, vehicle, tare=10_000_000)
-    assert join_passes(one, passes, outbox) == (one, {})
+    one = weighed(1000, 30_000_000, None, tare=10_000_000)
+    assert join_passes(one, outbox, hours=24) == (one, {})
     outbox.close()
+
+
+@pytest.mark.parametrize(("late", "tare"), [(0, 12_000_000), (1, 0)])
+def test_a_first_pass_waits_so_many_hours(tmp_path: Path, late: int, tare: int) -> None:
+    """A truck that left another way begins anew at its next visit, and the record says so."""
+    storage = Storage.open(tmp_path, "s")
+    record(storage, weighed(1000, 12_000_000, "A 1"))
+    came = 1000 + 24 * 3_600_000 + late
+    one = record(storage, weighed(came, 40_000_000, "A-1"))
+    assert (one.tare, one.net) == (tare, 40_000_000 - tare)
+    *_, found = read_all(tmp_path / ALIBI_FILE)
+    assert found.body["weighing"].get("lapsed_first_ticket") == ("s_wb-1_1000" if late else None)
+    assert record(storage, weighed(came + 1, 13_000_000, "A1")).tare == (40_000_000 if late else 0)
+    storage.close()
+
+
+def test_a_first_pass_of_an_unknown_time_holds(tmp_path: Path) -> None:
+    """How long ago it was cannot be said; once its time is known, it can."""
+    storage = Storage.open(tmp_path, "s")
+    record(storage, weighed(1000, 12_000_000, "A"), clock={"boot": "b", "uptime": 5000})
+    assert storage.outbox.first_pass("a") == ("s_wb-1_1000", 12_000_000, None)
+    joined, note = join_passes(weighed(10**12, 40_000_000, "A"), storage.outbox, hours=1)
+    assert (joined.tare, note["pass"]) == (12_000_000, "second")
+    storage.close()
+
+
+@pytest.mark.parametrize("same", ["aa00bb", "AA 00.BB", "AA\u201300\u2013BB", "AA\u00b700\u00b7bb"])
+def test_vehicles_are_compared_as_the_platform_does(tmp_path: Path, same: str) -> None:
+    """Case, blanks, dots and all dashes make no other vehicle."""
+    storage = Storage.open(tmp_path, "s")
+    record(storage, weighed(1000, 12_000_000, "AA-00-BB"))
+    assert record(storage, weighed(2000, 40_000_000, same)).tare == 12_000_000
+    storage.close()
 
 
 def test_an_outbox_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
@@ -111,12 +142,3 @@ def test_an_outbox_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
     assert outbox.first_pass("a") is None
     outbox.close()
     Outbox.open(path).close()
-
-
-@given(st.text(min_size=1, max_size=32))
-def test_a_vehicle_s_key_is_its_own(vehicle: str) -> None:
-    """Empty for blanks only; case, blanks, dots and dashes make no other vehicle."""
-    key = vehicle_key(vehicle)
-    assert key or not vehicle.strip()
-    assert vehicle_key(f" {key} ") == vehicle_key(key)
-    assert vehicle_key("AA-00-bb") == vehicle_key("aa 00.BB") == "aa00bb"

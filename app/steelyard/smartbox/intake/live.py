@@ -184,11 +184,17 @@ class LiveStation:
         self._on_ticket()
 
     def _record(self, weighed: Weighed, mark: dict[str, Any] | None) -> None:
-        """In the storage's thread: the vehicle's first pass may be needed."""
+        """In the storage's thread: the vehicle's first pass may be needed, also one that waits
+        for its place in the outbox.
+        """
         storage = self._recorder.storage
+        storage.mend()
         settings = self._settings[weighed.bridge]
-        passes = settings.weighing.passes if settings.weighing else 1
-        joined, note = join_passes(weighed, passes, storage.outbox)
+        joined, note = weighed, {}
+        if settings.weighing is not None and settings.weighing.passes > 1:
+            joined, note = join_passes(
+                weighed, storage.outbox, hours=settings.weighing.first_pass_hours
+            )
         draft = self._ticket(joined, settings)
         calibration = self._calibrations[weighed.bridge]
         details: dict[str, Any] = {

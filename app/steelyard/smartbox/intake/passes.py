@@ -3,48 +3,58 @@
 The first pass is a ticket of its own, with no tare; it is remembered in the outbox, in the same
 transaction, and forgotten with the second one. A truck that comes full and leaves empty has a
 negative net: what it left.
+
+A first pass waits for so many hours. A truck that left another way would otherwise have the tare
+of its last visit at the next, and each first and second pass in the place of the other from then
+on.
 """
 
-import re
-import unicodedata
 from dataclasses import replace
 from typing import Any, Protocol
 
 from steelyard.smartbox.weighing.bridge import Weighed
+from steelyard.vehicles import normalise_vehicle
 
 FIRST = "first"
 SECOND = "second"
+_HOUR = 3_600_000
 
 
 class FirstPasses(Protocol):
     """Where first passes are remembered: the outbox."""
 
-    def first_pass(self, vehicle_key: str) -> tuple[str, int] | None:
-        """The ticket and the gross in grams of a vehicle's open first pass."""
+    def first_pass(self, vehicle_key: str) -> tuple[str, int, int | None] | None:
+        """The ticket of a vehicle's open first pass, its gross in grams, and its time.
+
+        The time in milliseconds since the epoch; None as long as it is not known.
+        """
         ...
 
 
-def vehicle_key(vehicle: str) -> str:
-    """A vehicle's name without case, blanks, dots and dashes: `AA-00 bb` is `aa00bb`."""
-    plain = unicodedata.normalize("NFKC", vehicle).casefold()
-    return re.sub(r"[\s.\-]", "", plain) or plain.strip()
-
-
 def join_passes(
-    weighed: Weighed, passes: int, remembered: FirstPasses
+    weighed: Weighed, remembered: FirstPasses, *, hours: int
 ) -> tuple[Weighed, dict[str, Any]]:
     """The weighing with its tare from the first pass, and what the alibi record says of it.
 
-    Without two passes, or without a vehicle, a weighing stays as it is.
+    A first pass that is older than so many hours is none; one whose time is not known yet is of
+    this start of the SmartBox, or of one without a network, and holds. Without a vehicle a
+    weighing stays as it is.
     """
-    if passes == 1 or weighed.vehicle is None:
+    if weighed.vehicle is None:
         return weighed, {}
-    key = vehicle_key(weighed.vehicle)
+    key = normalise_vehicle(weighed.vehicle)
     gross = weighed.gross
+    note: dict[str, Any] = {"pass": FIRST, "vehicle_key": key}
     first = remembered.first_pass(key)
+    if first is not None and _lapsed(first[2], weighed.time, hours):
+        note["lapsed_first_ticket"] = first[0]
+        first = None
     if first is None:
-        alone = replace(weighed, tare=0, net=gross, tare_kind=None)
-        return alone, {"pass": FIRST, "vehicle_key": key}
-    ticket, tare = first
+        return replace(weighed, tare=0, net=gross, tare_kind=None), note
+    ticket, tare, _ = first
     joined = replace(weighed, tare=tare, net=gross - tare, tare_kind="first-pass")
     return joined, {"pass": SECOND, "vehicle_key": key, "first_ticket": ticket}
+
+
+def _lapsed(then: int | None, now: int, hours: int) -> bool:
+    return then is not None and now - then > hours * _HOUR

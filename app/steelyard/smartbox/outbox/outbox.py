@@ -18,7 +18,7 @@ from steelyard.smartbox.models import Moment, Sample
 from steelyard.smartbox.outbox.aside import SetAside
 from steelyard.smartbox.outbox.refusals import Refusal, Refusals
 from steelyard.smartbox.outbox.untimed import UntimedTickets
-from steelyard.ticket import Receipt
+from steelyard.ticket import Receipt, parse_timestamp
 
 __all__ = ["Outbox", "Refusal", "Waiting"]
 _KEPT_FROM = "kept_from"
@@ -116,7 +116,7 @@ class Outbox(SetAside, Refusals, UntimedTickets):
             self._note_untimed(weighing, ticket["ticketID"])
 
     def _note_pass(self, weighing: dict[str, Any], ticket: dict[str, Any]) -> None:
-        """Remember a vehicle's first pass, forget it with the second: see `smartbox.passes`."""
+        """Remember a vehicle's first pass, forget it with the second: see `intake.passes`."""
         key = weighing.get("vehicle_key")
         if weighing.get("pass") == "first":
             self._connection.execute(
@@ -126,12 +126,20 @@ class Outbox(SetAside, Refusals, UntimedTickets):
         elif weighing.get("pass") == "second":
             self._connection.execute("DELETE FROM first_passes WHERE vehicle = ?", (key,))
 
-    def first_pass(self, vehicle_key: str) -> tuple[str, int] | None:
-        """The ticket and the gross in grams of a vehicle's open first pass."""
+    def first_pass(self, vehicle_key: str) -> tuple[str, int, int | None] | None:
+        """The ticket, the gross in grams and the time of a vehicle's open first pass.
+
+        The time in milliseconds since the epoch; None as long as it is not known.
+        """
         rows = self._rows(
-            "SELECT ticket, gross FROM first_passes WHERE vehicle = ?", (vehicle_key,)
+            "SELECT ticket, gross, body, ticket IN (SELECT ticket FROM untimed) "
+            "FROM first_passes JOIN tickets ON tickets.id = ticket WHERE vehicle = ?",
+            (vehicle_key,),
         )
-        return next(((str(ticket), int(gross)) for ticket, gross in rows), None)
+        for ticket, gross, body, untimed in rows:
+            time = None if untimed else parse_timestamp(json.loads(body)["timestamp"])
+            return str(ticket), int(gross), time
+        return None
 
     def has(self, ticket_id: str) -> bool:
         """Whether this id was ever given to a ticket."""
