@@ -36,6 +36,8 @@ from steelyard.registry.settings import ManagementSettings
 from steelyard.settings import Section
 from steelyard.smartbox.display.operator import ROUTES as OPERATOR_ROUTES
 from steelyard.smartbox.display.views import ROUTES as DISPLAY_ROUTES
+from steelyard.smartbox.pages.records import ROUTES as RECORD_ROUTES
+from steelyard.smartbox.pages.status import ROUTES as STATUS_ROUTES
 from steelyard.station import card
 from steelyard.station.page import ROUTES as FIRST_BOOT_ROUTES
 from steelyard.store.database import Database
@@ -206,7 +208,7 @@ def routes_page() -> Iterator[str]:
             ("route", "who", "what", "problems of its own"), [_route(one) for one in endpoints]
         )
     yield from ("", "## SmartBox", "", "On 127.0.0.1; `/display/` at `display_host` as well.", "")
-    rows = [("GET", "/", "The status page, as JSON"), *DISPLAY_ROUTES, *OPERATOR_ROUTES]
+    rows = [*STATUS_ROUTES, *RECORD_ROUTES, *DISPLAY_ROUTES, *OPERATOR_ROUTES]
     yield from table(("route", "what"), [(f"`{verb} {path}`", what) for verb, path, what in rows])
     yield from ("", "## First boot of a station", "")
     yield "On the display's port at all addresses, for who is near, until there is a SmartBox."

@@ -65,7 +65,7 @@ WITHIN_SMARTBOX: dict[str, set[str]] = {
     "enrolment": {"uplink"},
     "display": {"intake", "weighing"},
     "pages": {"alibi", "outbox", "intake", "display"},
-    "audit": {"alibi", "outbox", "pages"},
+    "audit": {"alibi", "outbox"},
 }
 
 INFRA = Path(__file__).parent.parent / "infra"

@@ -78,7 +78,6 @@ _RUNTIME = assemble(
 )
 CONTRACT = assemble(f"{len(_RUNTIME)} 16 0 CODECOPY {len(_RUNTIME)} 0 RETURN")
 CONTRACT = CONTRACT.ljust(16, b"\0") + _RUNTIME
-BROKEN_CONTRACT = assemble("7 0 MSTORE 32 0 REVERT")
 
 
 def calldata(what: int, *arguments: int) -> bytes:

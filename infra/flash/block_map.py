@@ -29,11 +29,6 @@ class BlockMap:
     size: int
     ranges: tuple[Range, ...]
 
-    @property
-    def mapped(self) -> int:
-        """How many bytes the ranges have."""
-        return sum(one.end - one.start for one in self.ranges)
-
 
 def read_block_map(path: Path) -> BlockMap:
     """Read a map. Raises FlashRefused for one that is damaged, or of another kind."""

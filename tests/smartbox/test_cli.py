@@ -24,8 +24,9 @@ from smartbox_kit import (
 
 from steelyard.errors import ConfigurationError, Problem
 from steelyard.smartbox.models import Joined, Moment, Sample
+from steelyard.smartbox.pages.client import READY_FILE
 from steelyard.smartbox.recorder import ALIBI_FILE, Storage
-from steelyard.smartbox.service import READY_FILE, Ready, SmartBox
+from steelyard.smartbox.service import Ready, SmartBox
 from steelyard.smartbox.settings import SmartBoxSettings
 
 STEELYARD = [sys.executable, "-c", "from steelyard.cli import main; main()"]

@@ -27,8 +27,8 @@ from steelyard.smartbox.alibi.format import Record
 from steelyard.smartbox.alibi.memory import read_all
 from steelyard.smartbox.audit.verify import verify_alibi
 from steelyard.smartbox.outbox.outbox import Outbox
+from steelyard.smartbox.pages.client import READY_FILE
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE
-from steelyard.smartbox.service import READY_FILE
 
 SEED = int(os.environ.get("STEELYARD_TEST_SEED", "20201112"))
 KILLS = 100

@@ -11,8 +11,9 @@ import click
 
 from steelyard.loadcell.__main__ import to_argument
 from steelyard.loadcell.communicator import run_loadcell
-from steelyard.loadcell.enrol import Wanted, enrol, parse_code
+from steelyard.loadcell.enrol import Wanted, enrol
 from steelyard.loadcell.settings import LoadCellSettings
+from steelyard.pki.claims import parse_code
 
 
 @click.group()

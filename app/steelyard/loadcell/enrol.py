@@ -15,9 +15,8 @@ from aiocoap.error import Error as CoapError
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from steelyard.errors import ConfigurationError
 from steelyard.loadcell.errors import EnrolmentFailed
-from steelyard.pki.claims import CODE_RULE, ClaimCode
+from steelyard.pki.claims import ClaimCode
 from steelyard.pki.files import PUBLIC
 from steelyard.pki.fresh import FreshDevice, Papers
 from steelyard.pki.names import SMARTBOX_URN
@@ -38,14 +37,6 @@ class Wanted:
     port: int
     into: Path
     serial: str | None = None
-
-
-def parse_code(text: str) -> ClaimCode:
-    """A claim code as somebody typed it. Raises ConfigurationError."""
-    code = ClaimCode.parse(text)
-    if code is None:
-        raise ConfigurationError(f"the claim code must be {CODE_RULE}")
-    return code
 
 
 async def enrol(wanted: Wanted, code: ClaimCode) -> tuple[str, Path]:

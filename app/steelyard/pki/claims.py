@@ -13,6 +13,8 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from steelyard.errors import ConfigurationError
+
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LOCATOR_LENGTH = 8
 SECRET_LENGTH = 16
@@ -62,6 +64,14 @@ class ClaimCode:
     def key(self) -> bytes:
         """What both sides prove with; the platform keeps this digest and not the code."""
         return hashlib.sha256(_KEY_LABEL + (self.locator + self.secret).encode()).digest()
+
+
+def parse_code(text: str) -> ClaimCode:
+    """A claim code as somebody typed it. Raises ConfigurationError."""
+    code = ClaimCode.parse(text)
+    if code is None:
+        raise ConfigurationError(f"the claim code must be {CODE_RULE}")
+    return code
 
 
 def prove(key: bytes, request: bytes) -> bytes:

@@ -15,7 +15,6 @@ from typing import Protocol
 from steelyard.sandbox.errors import TesseraError
 from steelyard.sandbox.javabase64 import decode_strictly
 
-DIGEST_SIZE = 64
 _KEY_SIZE = 32
 # What Tessera says of a peer that does not answer, before it forgets its keys.
 _OFFLINE = (

@@ -25,6 +25,7 @@ from steelyard.smartbox.intake.live import Intakes, LiveStation
 from steelyard.smartbox.intake.replay import Replay
 from steelyard.smartbox.intake.resource import WEIGHT_PATH, make_site, transport_counters
 from steelyard.smartbox.intake.station import Station
+from steelyard.smartbox.pages.client import READY_FILE
 from steelyard.smartbox.pages.status import StatusPage
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.settings import SmartBoxSettings, WeighbridgeSettings
@@ -37,8 +38,6 @@ from steelyard.smartbox.uplink.uplink import Uplink
 from steelyard.smartbox.weighing.calibration import Calibration, read_calibration
 
 log = get_logger(__name__)
-
-READY_FILE = "ready.json"
 
 
 @dataclass(frozen=True, slots=True)

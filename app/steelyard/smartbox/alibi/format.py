@@ -50,6 +50,10 @@ class Record:
     def sequence(self) -> int:
         return self.head.sequence
 
+    def as_json(self) -> dict[str, Any]:
+        """As it is shown: its number, its hash and what stands in it."""
+        return {"sequence": self.sequence, "hash": self.head.hash.hex(), **self.body}
+
 
 @dataclass(frozen=True, slots=True)
 class TornTail:

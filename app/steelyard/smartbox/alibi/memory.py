@@ -2,7 +2,7 @@
 
 OIML R 76-1 calls it a data storage device (5.5.3: measurement data stored for later use). A record
 is on the disk before anything else is told about the weighing. It is written in files that follow
-one another (`alibi_segments`), so that what is older than a station must keep can go.
+one another (`segments`), so that what is older than a station must keep can go.
 """
 
 import contextlib

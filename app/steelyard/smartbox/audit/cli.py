@@ -17,7 +17,6 @@ from steelyard.smartbox.alibi.memory import read_from
 from steelyard.smartbox.audit.comparison import compare_with_export
 from steelyard.smartbox.audit.verify import Finding, compare_with_heads, read_heads, verify_alibi
 from steelyard.smartbox.errors import AlibiDamaged
-from steelyard.smartbox.pages.records import as_json
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -92,7 +91,7 @@ def show(path: Path, first: int, last: int | None, ticket: str | None, vehicle: 
         held = record.body.get("ticket")
         held = held if isinstance(held, dict) else {}
         if all(held.get(name) == value for name, value in wanted.items() if value is not None):
-            text = json.dumps(as_json(record), ensure_ascii=False)
+            text = json.dumps(record.as_json(), ensure_ascii=False)
             click.echo(text.encode(errors="backslashreplace").decode())
 
 

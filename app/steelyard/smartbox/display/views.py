@@ -18,6 +18,7 @@ from steelyard.smartbox.settings import SmartBoxSettings
 
 # For docs/reference: what is served, and what it is.
 ROUTES = (
+    ("GET", "/display", "To `/display/`"),
     ("GET", "/display/", "The operator's display"),
     ("GET", "/display/files/{name}", "Its style, scripts and texts"),
     ("GET", "/display/events", "What it shows, as server-sent events"),

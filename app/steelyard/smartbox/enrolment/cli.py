@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from steelyard.errors import ConfigurationError
+from steelyard.pki.claims import parse_code
 from steelyard.smartbox.enrolment.cell_relay import RelayResource, open_relay
-from steelyard.smartbox.enrolment.enrol import TIMEOUT_SECONDS, Wanted, check_url, enrol, parse_code
+from steelyard.smartbox.enrolment.enrol import TIMEOUT_SECONDS, Wanted, check_url, enrol
 from steelyard.smartbox.enrolment.management import Management
 from steelyard.smartbox.settings import SmartBoxSettings, check_proxy
 from steelyard.smartbox.uplink.platform import make_session, make_tls_context

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
 
 from steelyard.errors import ConfigurationError
-from steelyard.pki.claims import CODE_RULE, ClaimCode
+from steelyard.pki.claims import ClaimCode
 from steelyard.pki.files import PRIVATE, PUBLIC
 from steelyard.pki.fresh import FreshDevice
 from steelyard.settings import as_toml
@@ -46,14 +46,6 @@ class Enrolled:
     serial: str
     certificate: x509.Certificate
     fault: str | None
-
-
-def parse_code(text: str) -> ClaimCode:
-    """A claim code as somebody typed it. Raises ConfigurationError."""
-    code = ClaimCode.parse(text)
-    if code is None:
-        raise ConfigurationError(f"the claim code must be {CODE_RULE}")
-    return code
 
 
 def check_url(url: str) -> str:

@@ -1,4 +1,7 @@
-"""Asking the SmartBox that runs on this machine, over its status page."""
+"""Asking the SmartBox that runs on this machine, over its status page.
+
+Where that page is stands in a file of the data directory, which is there while one runs.
+"""
 
 import json
 import urllib.error
@@ -9,8 +12,7 @@ from urllib.parse import quote
 
 import click
 
-from steelyard.smartbox.service import READY_FILE
-
+READY_FILE = "ready.json"
 TIMEOUT_SECONDS = 5
 
 

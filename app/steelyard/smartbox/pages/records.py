@@ -8,7 +8,6 @@
 import asyncio
 from collections.abc import Callable
 from itertools import islice
-from typing import Any
 
 from aiohttp import web
 
@@ -20,6 +19,10 @@ from steelyard.smartbox.errors import NotRefused
 from steelyard.smartbox.recorder import Recorder
 
 MOST_RECORDS = 500
+ROUTES = (
+    ("GET", "/alibi", "Records of the alibi memory (`from`, `limit`), as JSON"),
+    ("POST", "/refused/{ticket}/{action}", "Send a refused ticket again (requeue), or dismiss it"),
+)
 
 
 def add_record_routes(
@@ -36,7 +39,7 @@ def add_record_routes(
         limit = _number(request, "limit", 100, MOST_RECORDS)
         shown = await asyncio.to_thread(
             lambda: [
-                as_json(found)
+                found.as_json()
                 for found in islice(read_from(storage.alibi.path, first), limit)
                 if isinstance(found, Record)
             ]
@@ -59,13 +62,8 @@ def add_record_routes(
             raise NotRefused(f"{ticket}: no refused ticket has this id")
         return web.json_response({"ticketID": ticket, "done": action})
 
-    application.router.add_get("/alibi", records)
-    application.router.add_post("/refused/{ticket}/{action}", act)
-
-
-def as_json(record: Record) -> dict[str, Any]:
-    """A record as it is shown: its number, its hash and what stands in it."""
-    return {"sequence": record.sequence, "hash": record.head.hash.hex(), **record.body}
+    for (method, path, _), handler in zip(ROUTES, (records, act), strict=True):
+        application.router.add_route(method, path, handler)
 
 
 def _dismiss(recorder: Recorder, ticket: str, now: int, reason: object) -> int:

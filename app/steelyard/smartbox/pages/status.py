@@ -18,6 +18,7 @@ from steelyard.ticket import format_timestamp
 
 LOOPBACK = "127.0.0.1"
 MAX_SHOWN = 100
+ROUTES = (("GET", "/", "The status page, as JSON"),)
 
 
 class StatusPage:
@@ -49,18 +50,22 @@ class StatusPage:
 
     async def start(self) -> str:
         """Listen; gives the page's URL. Raises OSError when the port is taken."""
-        application = web.Application(client_max_size=MAX_BODY_BYTES)
-        application.router.add_get("/", self._get)
-        self._display.add_to(application, loopback_door())
-        add_record_routes(application, self._recorder, self._clock.now)
         self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+            self.application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, self._settings.status_port)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         return f"http://{host}:{port}/"
+
+    def application(self) -> web.Application:
+        """All that is served on loopback: `ROUTES`, and those of the records and the display."""
+        application = web.Application(client_max_size=MAX_BODY_BYTES)
+        application.router.add_get("/", self._get)
+        self._display.add_to(application, loopback_door())
+        add_record_routes(application, self._recorder, self._clock.now)
+        return application
 
     async def close(self) -> None:
         """Stop listening."""

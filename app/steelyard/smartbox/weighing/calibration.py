@@ -84,7 +84,7 @@ class KnownLoad(_Strict):
 
 
 class Content(_Strict):
-    """What is signed. `made` is RFC 3339; `greatest_permissible` holds for all of `loads`."""
+    """What is signed. `made` is RFC 3339."""
 
     format: Literal["steelyard-calibration-1"] = "steelyard-calibration-1"
     version: int = Field(ge=1)
