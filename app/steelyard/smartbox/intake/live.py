@@ -190,7 +190,7 @@ class LiveStation:
         storage = self._recorder.storage
         storage.mend()
         settings = self._settings[weighed.bridge]
-        joined, note = weighed, {}
+        joined, note = weighed, dict[str, Any]()
         if settings.weighing is not None and settings.weighing.passes > 1:
             joined, note = join_passes(
                 weighed, storage.outbox, hours=settings.weighing.first_pass_hours
