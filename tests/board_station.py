@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import tomli_w
 
 from board_card import HOST, PLACE, flash_card
 from infra.images.emulator import ENROLMENT, SAMPLES, Emulator
+from infra.images.errors import ImageProblem
 from steelyard.demo.compare import differences, ticket_id
 from steelyard.demo.plan import StationPlan
 from steelyard.demo.stage import Stage
@@ -219,6 +221,16 @@ class BoardStation:
             while found < tickets:
                 found = await asyncio.to_thread(self.registered)
                 await asyncio.sleep(3)
+
+    async def knows_the_time_by(self, source: str, seconds: float) -> None:
+        """Wait until the SmartBox, which may just be starting, believes this source."""
+        async with asyncio.timeout(seconds):
+            found: object = None
+            while found != source:
+                await asyncio.sleep(3)
+                with suppress(ImageProblem):
+                    status: Any = await asyncio.to_thread(self.status)
+                    found = status["time"]["source"]
 
     async def tickets(self) -> list[dict[str, Any]]:
         """The station's tickets as its customer finds them."""

@@ -88,18 +88,28 @@ def run_lsblk() -> str:
     return done.stdout
 
 
-def inspect(path: Path, lsblk: Callable[[], str] = run_lsblk) -> Device:
-    """What is at a path. Raises FlashRefused when it is nothing that could be flashed."""
+def inspect(
+    path: Path, lsblk: Callable[[], str] = run_lsblk, blocks: Path = Path("/sys/block")
+) -> Device:
+    """What is at a path, by its one name. Raises FlashRefused for what cannot be flashed.
+
+    `blocks` is the kernel's directory of block devices.
+    """
     try:
+        path = path.resolve()
         status = path.stat()
     except OSError as error:
         raise FlashRefused(f"{path}: {error.strerror or error}: no such device") from None
     if stat.S_ISREG(status.st_mode):
+        for loop in blocks.glob("loop*/loop/backing_file"):
+            if loop.read_text("utf-8").rstrip("\n") == str(path):
+                device = loop.parts[-3]
+                raise FlashRefused(f"{path} is in use, as /dev/{device}: losetup --detach it first")
         read_only = not os.access(path, os.W_OK)
         return Device(str(path), "file", status.st_size, read_only=read_only)
     if not stat.S_ISBLK(status.st_mode):
         raise FlashRefused(f"{path} must be a disk or a card, as /dev/sdb, or a regular file")
-    return find(str(path.resolve()), lsblk())
+    return find(str(path), lsblk())
 
 
 def find(path: str, told: str) -> Device:

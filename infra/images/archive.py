@@ -140,7 +140,13 @@ def fetch_locked(archives: Sequence[Archive], lock: Lock, cache: Path) -> None:
         ]
         if missing:
             archive.update()
-            archive.fetch([f"{one.name}={one.version}" for one in missing], cache)
+            try:
+                archive.fetch([f"{one.name}={one.version}" for one in missing], cache)
+            except ImageProblem as problem:
+                raise ImageProblem(
+                    f"not all locked packages could be downloaded: {problem}. Where the mirror has "
+                    "one no more, name a snapshot (image_snapshot)"
+                ) from None
     for one in lock.packages:
         path = cache / one.file
         if not path.exists():

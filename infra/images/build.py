@@ -62,6 +62,7 @@ def mirror_of(snapshot: str) -> Mirror:
     if not snapshot:
         return own_mirror()
     base, _, stamp = snapshot.rstrip("/").rpartition("/")
+    base = base.removesuffix("/debian")
     if not stamp or not base:
         raise ImageProblem("image_snapshot must be a URL that ends in a snapshot's date")
     return Mirror(f"{base}/debian/{stamp}", f"{base}/debian-security/{stamp}")

@@ -99,6 +99,23 @@ def test_what_is_no_device_is_refused(tmp_path: Path) -> None:
             inspect(path)
 
 
+def test_a_file_that_a_loop_device_holds_is_refused(tmp_path: Path) -> None:
+    """By whatever name it is called."""
+    card = tmp_path / "card.img"
+    card.write_bytes(bytes(512))
+    link = tmp_path / "another.img"
+    link.symlink_to(card)
+    blocks = tmp_path / "block"
+    (blocks / "loop7/loop").mkdir(parents=True)
+    told = blocks / "loop7/loop/backing_file"
+    told.write_text("/elsewhere/card.img\n")
+    assert inspect(link, blocks=blocks) == inspect(card, blocks=blocks)
+    told.write_text(f"{card}\n")
+    for path in (card, link):
+        with pytest.raises(FlashRefused, match="is in use, as /dev/loop7"):
+            inspect(path, blocks=blocks)
+
+
 def test_the_disk_of_this_very_computer_is_refused() -> None:
     """By the real lsblk; nothing is opened."""
     number = Path("/").stat().st_dev

@@ -156,6 +156,20 @@ def test_many_cards_at_once(words: list[str], tmp_path: Path) -> None:
     assert CODE not in said
 
 
+def test_one_device_under_two_names_is_refused(words: list[str], tmp_path: Path) -> None:
+    """The second station would be written over the first."""
+    card = make_device(tmp_path / "card.img")
+    link = tmp_path / "another.img"
+    link.symlink_to(card)
+    before = card.read_bytes()
+    devices = json.dumps({"devices": {"north": str(card), "south": str(link)}})
+    code, said = play(*words, "-e", devices, "-e", f"flash_confirmed={card},{link}")
+    assert code != 0
+    told = f"another device for each station: north has {card}, south has {card}"
+    assert told in " ".join(said.split()), said
+    assert card.read_bytes() == before
+
+
 def test_one_card_after_another_in_one_reader(words: list[str], tmp_path: Path) -> None:
     """It asks for each card, and before each is erased."""
     reader = make_device(tmp_path / "reader.img")

@@ -53,9 +53,27 @@ def test_another_file_than_the_locked_one_is_refused(tmp_path):
         fetch_locked([archive], Lock(1, (one,)), tmp_path)
 
 
+def test_a_package_that_the_mirror_has_no_more_is_told(tmp_path):
+    """With what to do about it."""
+
+    class Moved:
+        architecture = "arm64"
+
+        def update(self):
+            pass
+
+        def fetch(self, specifications, directory):
+            raise ImageProblem(f"apt-get download {specifications[0]} failed (100)")
+
+    wanted = Lock(1, (Package("a", "1", "all", SUM, "root"),))
+    with pytest.raises(ImageProblem, match=r"a=1 failed \(100\)\. Where .* name a snapshot"):
+        fetch_locked([Moved()], wanted, tmp_path)
+
+
 def test_a_snapshot_has_both_archives():
     """By the date at the end of its address."""
     mirror = mirror_of("https://snapshot.example/archive/20261126T000000Z/")
+    assert mirror == mirror_of("https://snapshot.example/archive/debian/20261126T000000Z")
     assert mirror.debian == "https://snapshot.example/archive/debian/20261126T000000Z"
     assert mirror.security == "https://snapshot.example/archive/debian-security/20261126T000000Z"
     with pytest.raises(ImageProblem, match="image_snapshot"):

@@ -114,6 +114,16 @@ def test_what_breaks_off_is_refused(station, update):
     refused(station, io.BytesIO(update.read_bytes()[:2000]), "this is no update|breaks off")
 
 
+@pytest.mark.parametrize("eighths", range(1, 8))
+def test_what_breaks_off_within_a_file_is_refused(station, update, eighths):
+    """Wherever the copying ended."""
+    with tarfile.open(update) as tar:
+        last = tar.getmembers()[-1]
+    end = last.offset_data + last.size
+    part = update.read_bytes()[: end * eighths // 8]
+    refused(station, io.BytesIO(part), "this is no update|breaks off|lacks")
+
+
 def test_more_than_the_list_has_is_refused(station, update):
     """Even when the rest is right."""
     parts = members(update)

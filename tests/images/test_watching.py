@@ -78,6 +78,24 @@ def test_a_root_that_becomes_well_is_kept(boot):
         "not well yet: [Errno 5] Input/output error",
     ]
     assert machine.reboots == 0
+    assert 60 < machine.seconds < 80
+
+
+def test_a_root_that_is_well_in_between_is_left(boot):
+    """What starts, answers and dies again is not well, however often it answers."""
+    machine = Machine(boot, [WELL, WELL, ILL] * 50 + [ILL])
+    assert not machine.watch().run()
+    assert read(boot) == SlotFile("a", "tried b")
+    assert machine.reboots == 1
+    assert 60 < machine.seconds < 80
+
+
+def test_a_root_that_was_kept_is_ready_at_once(boot):
+    """Nothing is at stake there."""
+    write(boot, SlotFile("b"))
+    machine = Machine(boot, [WELL])
+    assert machine.watch().run()
+    assert machine.seconds == 0
 
 
 @pytest.mark.parametrize("state", [SlotFile("a", "tried b"), SlotFile("b", "try b")])

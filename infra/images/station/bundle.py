@@ -86,11 +86,18 @@ def contents(tar: tarfile.TarFile, manifest: Manifest) -> Iterator[tuple[str, It
 
 def _checked(source: IO[bytes], name: str, digest: str) -> Iterator[bytes]:
     hashed = hashlib.sha256()
-    while block := source.read(_CHUNK):
+    while block := _read(source):
         hashed.update(block)
         yield block
     if hashed.hexdigest() != digest:
         raise SlotProblem(f"the update's {name} is not the file of its list")
+
+
+def _read(source: IO[bytes]) -> bytes:
+    try:
+        return source.read(_CHUNK)
+    except tarfile.TarError:
+        raise SlotProblem("the update breaks off") from None
 
 
 def _small(tar: tarfile.TarFile, name: str) -> bytes:

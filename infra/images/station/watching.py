@@ -11,6 +11,8 @@ from .health import Health
 from .slot_file import SlotFile, is_on_trial, other, read, write
 
 PAUSE = 3.0
+# So long a root on trial must have been well without a break: what starts, answers and dies is not.
+STEADY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class Watch:
     """What watches the root of a slot.
 
     `look` says whether the station is well, `writable` mounts the boot partition for writing, `say`
-    prints a line, and `reboot` does not wait for anything. A root on trial has `patience` seconds.
+    prints a line, and `reboot` does not wait for anything. A root on trial has `patience` seconds
+    to become well, and is kept once it was well for STEADY seconds on end.
     """
 
     slot: str
@@ -35,13 +38,21 @@ class Watch:
         """Whether this root stays. Where it does not, the other one was asked for."""
         ends = self.clock() + self.patience
         trial, said = self._is_on_trial(), ""
-        while not (health := self._look()).well:
-            if health.reason != said:
-                said = health.reason
-                self.say(f"not well yet: {said}")
-            if trial and self.clock() > ends:
-                self._go_back(said)
-                return False
+        since: float | None = None
+        while True:
+            health, now = self._look(), self.clock()
+            if health.well:
+                since = now if since is None else since
+                if not trial or now - since >= STEADY:
+                    break
+            else:
+                since = None
+                if health.reason != said:
+                    said = health.reason
+                    self.say(f"not well yet: {said}")
+                if trial and now > ends:
+                    self._go_back(said)
+                    return False
             self.pause(PAUSE)
         if trial:
             self._keep()

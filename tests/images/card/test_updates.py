@@ -116,6 +116,16 @@ def fail_a_unit(tree):
     program.write_text(text.replace("_PATIENCE = 600.0", "_PATIENCE = 180.0"))
 
 
+def break_python(tree):
+    """A root in which no Python runs, nor so what would say that it is not well."""
+    for one in (tree / "usr/bin").glob("python3*"):
+        one.unlink()
+    timer = tree / "etc/systemd/system/steelyard-slot-end.timer"
+    text = timer.read_text()
+    assert "OnBootSec=15min" in text
+    timer.write_text(text.replace("OnBootSec=15min", "OnBootSec=3min"))
+
+
 @contextmanager
 def restarting(board):
     """A board that starts again when it resets, as a real one does."""
@@ -209,6 +219,19 @@ def test_a_root_that_does_not_start_is_left_at_once(ready, operator, make):
     ready.wait_for(READY, SECONDS)
     told = status(ready, operator)
     assert (told["running"], told["version"]) == (before["running"], before["version"])
+
+
+def test_a_root_that_cannot_say_how_it_is_is_left(ready, operator, make):
+    """What watches it is Python, and does not run."""
+    before = status(ready, operator)
+    install(ready, operator, make("9.5", break_python))
+    ready.start()
+    ready.wait_for("nothing has said that it is well, the other is started", SECONDS)
+    ready.wait_for_reset(300)
+    assert ready.next_slot().next == before["running"]
+    ready.start()
+    ready.wait_for(READY, SECONDS)
+    assert status(ready, operator)["version"] == before["version"]
 
 
 def test_power_that_is_cut_while_an_update_is_tried_goes_back(ready, operator, make):

@@ -25,6 +25,13 @@ CUTS = int(os.environ.get("STEELYARD_POWER_CUTS", "20"))
 TICKETS = 100
 # A weight every so many seconds from each cell.
 INTERVAL = 20.0
+# What a time server's client does once it has the time (adjtimex(2): the errors, and a status
+# without STA_UNSYNC). A SmartBox that begins then believes the kernel.
+SYNCHRONISED = (
+    "python3 -c 'import ctypes, struct; "
+    'b = ctypes.create_string_buffer(struct.pack("=Ixxxxqqqqi", 0x1C, 0, 0, 1000, 1000, 1), 208); '
+    "assert ctypes.CDLL(None).adjtimex(b) == 0' && systemctl restart steelyard-smartbox"
+)
 
 
 def first_weighings(path: Path) -> Path:
@@ -119,6 +126,8 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, 
                     ]
                     assert not is_on(board.card, code[-19:].encode())
                 counted.append(round(await power_on(board)))
+            # Each time power was there, something was weighed.
+            assert sorted(set(left), reverse=True) == left
             await asyncio.to_thread(station.hurry, 0.5)
             await station.wait_for(TICKETS, SECONDS)
             told = await asyncio.to_thread(station.ask, "alibi", "verify", DATA)
@@ -137,4 +146,7 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, 
                 own.append(ticket["terminalRestartValue"])
             assert all(own == sorted(own) for own in starts.values())
             different = {start for own in starts.values() for start in own}
+            assert len(different) > CUTS
             print(f"the ledger has each as it was weighed, in {len(different)} different starts")
+            await asyncio.to_thread(station.board.ssh, station.key, SYNCHRONISED)
+            await station.knows_the_time_by("kernel", SECONDS)
