@@ -59,30 +59,18 @@ class BoardStage(Stage):
 
     async def claim(self, serial: str) -> str:
         """A claim code for a registered device."""
-        cursor = ""
-        while True:
-            query = {"cursor": cursor} if cursor else {}
-            page = await self.management.expect(200, "GET", "/v1/devices", query=query)
-            for device in page["items"]:
-                if device["serial"] == serial:
-                    path = f"/v1/devices/{device['id']}/claim"
-                    made = await self.management.expect(201, "POST", path)
-                    return str(made["code"])
-            cursor = page["next"]
-            assert cursor, f"no device {serial} is registered"
+        for device in await self.management.every("/v1/devices", "items"):
+            if device["serial"] == serial:
+                path = f"/v1/devices/{device['id']}/claim"
+                made = await self.management.expect(201, "POST", path)
+                return str(made["code"])
+        raise AssertionError(f"no device {serial} is registered")
 
     async def tickets(self, customer: str) -> list[dict[str, Any]]:
         """What a customer's user finds, from the ledger."""
         client, user = self.tickets_client(), self.registered.users[customer]
         await client.log_in(user.login, user.password, self.management)
-        found: list[dict[str, Any]] = []
-        query: dict[str, str] = {}
-        while True:
-            page = await client.expect(200, "GET", "/v1/tickets", query=query)
-            found += page["tickets"]
-            if page["next"] is None:
-                return found
-            query["cursor"] = page["next"]
+        return await client.every("/v1/tickets", "tickets")
 
 
 class BoardStation:

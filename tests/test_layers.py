@@ -96,20 +96,24 @@ def rooms() -> list[str]:
     return sorted(names - {"__init__", "__pycache__"})
 
 
+def imported_modules(source: Path, package: str) -> Iterator[tuple[int, str]]:
+    """What a file imports, anywhere in it, with the line; of `from package import x` it is x."""
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            names = [f"{base}.{a.name}" for a in node.names] if base == package else [base]
+            yield from ((node.lineno, name) for name in names)
+
+
 def imported_rooms(source: Path) -> Iterator[tuple[int, str]]:
     """The rooms that a file imports, anywhere in it, with the line."""
-    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
-        modules: list[str] = []
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{source}:{node.lineno}: imports are absolute here"
-            base = node.module or ""
-            modules = [f"{base}.{a.name}" for a in node.names] if base == "steelyard" else [base]
-        for module in modules:
-            parts = module.split(".")
-            if parts[0] == "steelyard" and len(parts) > 1 and parts[1] != "__version__":
-                yield node.lineno, parts[1]
+    for line, module in imported_modules(source, "steelyard"):
+        assert not module.startswith("."), f"{source}:{line}: imports are absolute here"
+        parts = module.split(".")
+        if parts[0] == "steelyard" and len(parts) > 1 and parts[1] != "__version__":
+            yield line, parts[1]
 
 
 @pytest.mark.parametrize("room", rooms())
@@ -155,11 +159,9 @@ def test_room_of_the_smartbox_imports_only_what_the_architecture_allows(room: st
 
 def imported_in_the_smartbox(source: Path) -> Iterator[str]:
     """What a file imports of the SmartBox: rooms, and files beside them."""
-    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module is not None:
-            parts = node.module.split(".")
-            if parts[:2] == ["steelyard", "smartbox"]:
-                yield from parts[2:3] or [alias.name for alias in node.names]
+    for _, module in imported_modules(source, "steelyard.smartbox"):
+        if module.startswith("steelyard.smartbox."):
+            yield module.split(".")[2]
 
 
 def infra_rooms() -> list[str]:
@@ -170,20 +172,14 @@ def infra_rooms() -> list[str]:
 
 def infra_imports(source: Path) -> Iterator[tuple[int, str]]:
     """What a file of infra/ imports: rooms of infra/, rooms of the application, and Pulumi."""
-    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
-        modules: list[str] = []
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            modules = [node.module or ""]
-        for module in modules:
-            parts = module.split(".")
-            if parts[0] == "infra":
-                yield node.lineno, parts[1]
-            elif parts[0] == "steelyard":
-                yield node.lineno, ".".join(parts[:2])
-            elif parts[0] in {"pulumi", "pulumi_aws", "pulumi_policy"}:
-                yield node.lineno, "pulumi"
+    for line, module in imported_modules(source, "infra"):
+        parts = module.split(".")
+        if parts[0] == "infra":
+            yield line, parts[1]
+        elif parts[0] == "steelyard":
+            yield line, ".".join(parts[:2])
+        elif parts[0] in {"pulumi", "pulumi_aws", "pulumi_policy"}:
+            yield line, "pulumi"
 
 
 @pytest.mark.parametrize("room", infra_rooms())

@@ -35,6 +35,15 @@ WEIGHING: dict[str, Any] = {
 TRANSACTION = "0x" + "ab" * 32
 
 
+def routes_of(application: web.Application) -> set[tuple[str, str]]:
+    """Method and path of all that an application serves; HEAD goes with GET."""
+    return {
+        (route.method, route.resource.canonical)
+        for route in application.router.routes()
+        if route.method != "HEAD" and route.resource is not None
+    }
+
+
 class Front:
     """The display of `station-1`, served on a loopback port."""
 

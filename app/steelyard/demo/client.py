@@ -62,6 +62,16 @@ class ApiClient:
             raise DemoFailed(f"{method} {path} answered {answer.status}, not {status}: {said}")
         return answer.body
 
+    async def every(self, path: str, member: str, **query: str) -> list[dict[str, Any]]:
+        """What all pages of a list have as this member, in their order. Raises DemoFailed."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = await self.expect(200, "GET", path, query=query)
+            found += page[member]
+            if not page["next"]:
+                return found
+            query["cursor"] = page["next"]
+
     async def log_in(self, login: str, password: str, tokens: "ApiClient") -> None:
         """Get an access token from the management API, which `tokens` is a client of."""
         form = {"grant_type": "password", "username": login, "password": password}

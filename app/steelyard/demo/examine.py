@@ -74,14 +74,7 @@ class Examination:
 
     async def _query(self) -> None:
         for customer, client in self._users.items():
-            tickets: list[dict[str, Any]] = []
-            query = {"limit": str(PAGE)}
-            while True:
-                page = await client.expect(200, "GET", "/v1/tickets", query=query)
-                tickets += page["tickets"]
-                if page["next"] is None:
-                    break
-                query["cursor"] = page["next"]
+            tickets = await client.every("/v1/tickets", "tickets", limit=str(PAGE))
             self._tickets[customer] = tickets
             self._result.customers[customer] = len(tickets)
             expected = self._stage.plan.expected(customer)
