@@ -51,6 +51,8 @@ class Emulator:
     memory: int = 1024
     processors: int = 2
     starts: int = 0
+    # Of other stations, as in readers that somebody plugged in.
+    other_cards: list[Path] = field(default_factory=list)
     _ports: dict[Listener, int] = field(default_factory=dict, repr=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -111,6 +113,9 @@ class Emulator:
         )
         command += ["-netdev", f"user,id=net{forwarded}"]
         command += ["-device", "virtio-net-pci,netdev=net,romfile="]
+        for number, other in enumerate(self.other_cards):
+            drive = f"if=none,id=other{number},format=raw,cache=unsafe,file={other}"
+            command += ["-drive", drive, "-device", f"virtio-blk-pci,drive=other{number}"]
         command += ["-device", "i6300esb", "-action", "watchdog=reset"]
         with (self.directory / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own arguments

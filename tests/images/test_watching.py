@@ -23,9 +23,11 @@ class Machine:
     said: list[str] = field(default_factory=list)
     reboots: int = 0
     seconds: float = 0.0
+    trials: set[bool] = field(default_factory=set)
 
-    def look(self):
+    def look(self, trial):
         """The next of the looks; the last one stays."""
+        self.trials.add(trial)
         found = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         if isinstance(found, Exception):
             raise found
@@ -79,6 +81,7 @@ def test_a_root_that_becomes_well_is_kept(boot):
     ]
     assert machine.reboots == 0
     assert 60 < machine.seconds < 80
+    assert machine.trials == {True}
 
 
 def test_a_root_that_is_well_in_between_is_left(boot):
@@ -96,6 +99,7 @@ def test_a_root_that_was_kept_is_ready_at_once(boot):
     machine = Machine(boot, [WELL])
     assert machine.watch().run()
     assert machine.seconds == 0
+    assert machine.trials == {False}
 
 
 @pytest.mark.parametrize("state", [SlotFile("a", "tried b"), SlotFile("b", "try b")])

@@ -10,7 +10,7 @@ import flash_kit
 from flash_kit import MIB
 from steelyard.station.blkpg import resize_partition
 from steelyard.station.errors import MachineRefuses
-from steelyard.station.growing import grow_partition, parent_of, run_program, tell_kernel
+from steelyard.station.growing import grow, grow_partition, parent_of, run_program, tell_kernel
 
 
 def run(words: Sequence[str], text: str) -> str:
@@ -83,6 +83,12 @@ def test_a_card_without_a_table_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(MIB))
     with pytest.raises(MachineRefuses, match=r"failed: .*partition table"):
         grow_partition(path, 1, run)
+
+
+def test_a_data_partition_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """By the name that it was looked for by."""
+    with pytest.raises(MachineRefuses, match=r"none, the data partition, is not there"):
+        grow(tmp_path / "none")
 
 
 def test_the_disk_of_a_partition_is_found(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from steelyard.station.console import as_text
+from steelyard.station.following import Following
 from steelyard.station.growing import grow
 from steelyard.station.machine import Machine
 from steelyard.station.places import Places
@@ -47,7 +48,7 @@ def prepare(config: Path | None) -> None:
 @_config
 def grow_data(config: Path | None) -> None:
     """Let the data partition fill the card. As root, before it is mounted."""
-    done = grow(StationSettings.load(config).data_label)
+    done = grow(StationSettings.load(config).data_device)
     click.echo(done or "the data partition fills the card")
 
 
@@ -64,6 +65,19 @@ def first_boot(config: Path | None) -> None:
 
     configure_logs()
     run(StationSettings.load(config))
+
+
+@station.command("follow-card")
+@_config
+def follow_card(config: Path | None) -> None:
+    """Bring a new card's proxy and time zone into the configuration of an enrolled SmartBox.
+
+    As the SmartBox's user, before it starts; `station prepare` leaves word of what differs.
+    """
+    places = Places(StationSettings.load(config))
+    told = Following.read(places.following)
+    changed = told.bring(places.smartbox_config)
+    click.echo(f"{places.smartbox_config} {'follows' if changed else 'followed'} the card")
 
 
 @station.command()

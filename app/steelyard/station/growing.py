@@ -34,14 +34,13 @@ def run_program(words: Sequence[str], text: str = "") -> str:
     return done.stdout
 
 
-def grow(label: str, run: Run = run_program) -> str | None:
-    """Let the partition with the file system of this label fill its disk; what was done.
+def grow(link: Path, run: Run = run_program) -> str | None:
+    """Let a partition, or the one that a link is to, fill its disk; what was done.
 
     Raises MachineRefuses.
     """
-    link = Path(f"/dev/disk/by-label/{label}")
     if not link.exists():
-        raise MachineRefuses(f"there is no file system with the label {label}")
+        raise MachineRefuses(f"{link}, the data partition, is not there")
     partition = link.resolve()
     disk, number = parent_of(partition.name)
     device = Path("/dev") / disk

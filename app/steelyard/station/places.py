@@ -44,10 +44,20 @@ class Places:
         return self.settings.run_directory / "wifi" / "wpa_supplicant.conf"
 
     @property
+    def following(self) -> Path:
+        """What the card says of an enrolled SmartBox, where its configuration says otherwise."""
+        return self.settings.run_directory / "following.json"
+
+    @property
+    def smartbox_config(self) -> Path:
+        """The SmartBox's configuration."""
+        return self.enrolment / CONFIG_FILE
+
+    @property
     def first_boot_state(self) -> Path:
         """How far the first boot is, as JSON."""
         return self.settings.run_directory / "first-boot" / "state.json"
 
     def is_enrolled(self) -> bool:
         """Whether the first boot has done its work: this file comes last, with all others."""
-        return (self.enrolment / CONFIG_FILE).exists()
+        return self.smartbox_config.exists()

@@ -39,8 +39,7 @@ class StationSettings(Section):
     console: Path = Field(
         default=Path("/dev/tty1"), description="Terminal that shows the first boot's state."
     )
-    data_label: str = Field(
-        default="data",
-        pattern=r"^[A-Za-z0-9_.-]{1,16}$",
-        description="Label of the file system whose partition `station grow` lets fill the card.",
+    data_device: Path = Field(
+        default=Path("/dev/disk/by-label/data"),
+        description="The data partition, which `station grow` lets fill the card.",
     )

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .before import Before
 from .errors import SlotProblem
-from .health import look
+from .health import Health, has_network, look
 from .install import Station, install
 from .slot_file import is_on_trial, read
 from .watching import Watch
@@ -20,6 +21,7 @@ KEY = Path("/usr/share/steelyard/update-key.pem")
 RELEASE = Path("/usr/share/steelyard/release.json")
 CONFIGURATION = Path("/data/steelyard/smartbox/enrolment/smartbox.toml")
 KEEP_LOG = Path("/usr/local/sbin/steelyard-keep-log")
+BEFORE = Path("/data/before-trial.json")
 PROGRAM = Path("/opt/steelyard/station/current/venv/bin/steelyard")
 _PATIENCE = 600.0  # seconds that a root on trial has; an emulated board is slow
 _KEEPING = 60.0
@@ -88,7 +90,7 @@ def _watch(options: argparse.Namespace) -> int:
         slot=slot,
         boot=BOOT,
         patience=_PATIENCE,
-        look=lambda: look(CONFIGURATION, PROGRAM),
+        look=_look,
         writable=lambda: _writable(BOOT),
         say=_say,
         reboot=_reboot,
@@ -98,6 +100,11 @@ def _watch(options: argparse.Namespace) -> int:
     uptime = Path("/proc/uptime").read_text("ascii").split()[0]
     _say(f"steelyard: ready after {uptime} s, root-{slot} is well, version {_release()['version']}")
     return 0
+
+
+def _look(trial: bool) -> Health:
+    # For a cable that is out only an update is to answer: a root that was kept stays.
+    return look(CONFIGURATION, PROGRAM, network=trial and Before.read(BEFORE).network)
 
 
 def _settled(options: argparse.Namespace) -> int:
@@ -124,6 +131,7 @@ def _install(options: argparse.Namespace) -> int:
     card = str(_partition(BOOT))[:-1]
     roots = {"a": Path(f"{card}2"), "b": Path(f"{card}3")}
     station = Station(slot, BOOT, roots, KEY, _release()["board"])
+    Before(network=has_network()).write(BEFORE)
     with options.bundle.open("rb") as file, _writable(BOOT):
         version = install(station, file)
     sys.stdout.write(f"version {version} is tried at the next start\n")
@@ -142,8 +150,9 @@ def _running() -> str:
 def _partition(mounted: Path) -> Path:
     for line in Path("/proc/mounts").read_text("utf-8").splitlines():
         device, where = line.split(" ")[:2]
-        if where == str(mounted) and device.startswith("/dev/") and device.endswith("1"):
-            return Path(device).resolve()
+        partition = Path(device).resolve()
+        if where == str(mounted) and device.startswith("/dev/") and partition.name.endswith("1"):
+            return partition
     raise SlotProblem(f"{mounted} is not the card's first partition")
 
 

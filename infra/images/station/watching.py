@@ -19,15 +19,16 @@ STEADY = 60.0
 class Watch:
     """What watches the root of a slot.
 
-    `look` says whether the station is well, `writable` mounts the boot partition for writing, `say`
-    prints a line, and `reboot` does not wait for anything. A root on trial has `patience` seconds
-    to become well, and is kept once it was well for STEADY seconds on end.
+    `look` says whether the station is well, and is told whether the root is on trial. `writable`
+    mounts the boot partition for writing, `say` prints a line, and `reboot` does not wait for
+    anything. A root on trial has `patience` seconds to become well, and is kept once it was well
+    for STEADY seconds on end.
     """
 
     slot: str
     boot: Path
     patience: float
-    look: Callable[[], Health]
+    look: Callable[[bool], Health]
     writable: Callable[[], AbstractContextManager[None]]
     say: Callable[[str], None]
     reboot: Callable[[], None]
@@ -40,7 +41,7 @@ class Watch:
         trial, said = self._is_on_trial(), ""
         since: float | None = None
         while True:
-            health, now = self._look(), self.clock()
+            health, now = self._look(trial), self.clock()
             if health.well:
                 since = now if since is None else since
                 if not trial or now - since >= STEADY:
@@ -66,9 +67,9 @@ class Watch:
             self.say(f"<4>steelyard: {problem}")
             return False
 
-    def _look(self) -> Health:
+    def _look(self, trial: bool) -> Health:
         try:
-            return self.look()
+            return self.look(trial)
         except (OSError, ValueError) as error:
             return Health(False, str(error))
 

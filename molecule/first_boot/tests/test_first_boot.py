@@ -7,8 +7,9 @@ import pytest
 from scenario import assert_confined, machine
 
 STEELYARD = "/opt/steelyard/station/current/venv/bin/steelyard"
-PREPARE, FIRST, FINISH, SMARTBOX = (
+PREPARE, FOLLOW, FIRST, FINISH, SMARTBOX = (
     "steelyard-station-prepare",
+    "steelyard-station-follow",
     "steelyard-first-boot",
     "steelyard-station-finish",
     "steelyard-smartbox",
@@ -65,7 +66,7 @@ def test_it_waits_and_shows_why(box):
     assert "phrase of the yard" not in shown
 
 
-@pytest.mark.parametrize("unit", [PREPARE, FIRST, FINISH, SMARTBOX])
+@pytest.mark.parametrize("unit", [PREPARE, FOLLOW, FIRST, FINISH, SMARTBOX])
 def test_what_runs_is_confined(box, unit):
     """As every unit of ours."""
     assert_confined(box, unit)
@@ -79,11 +80,12 @@ def test_what_needs_devices_is_confined_as_far_as_that_lets_it(box, unit):
 
 def test_the_units_are_in_order(box):
     """By systemd's own check."""
-    paths = [f"/etc/systemd/system/{unit}.service" for unit in (PREPARE, FIRST, FINISH, SMARTBOX)]
+    units = (PREPARE, FOLLOW, FIRST, FINISH, SMARTBOX)
+    paths = [f"/etc/systemd/system/{unit}.service" for unit in units]
     grow = "/etc/systemd/system/steelyard-station-grow.service"
     done = box.run(f"systemd-analyze verify --man=no {' '.join([*paths, grow])}")
     assert (done.rc, "steelyard" in done.stderr) == (0, False), done.stderr
-    for unit in (PREPARE, FIRST, SMARTBOX, "systemd-networkd"):
+    for unit in (PREPARE, FOLLOW, FIRST, SMARTBOX, "systemd-networkd"):
         assert box.service(unit).is_enabled
     assert not box.service("systemd-networkd-wait-online").is_enabled
 
@@ -118,3 +120,17 @@ def test_at_the_next_boot_there_is_nothing_to_enrol(box):
     assert box.check_output("hostname") == "north-box"
     box.check_output(f"systemctl start {FIRST}")
     assert box.check_output(f"systemctl show --property=ConditionResult --value {FIRST}") == "no"
+
+
+def test_a_new_card_s_proxy_comes_to_the_smartbox(box):
+    """By its own user, whose file it stays."""
+    config = f"{ENROLMENT}/smartbox.toml"
+    box.check_output(f"echo '[smartbox]' >{config}")
+    kept = json.loads(box.file("/data/steelyard/station/station.json").content_string)
+    card = json.dumps({**kept, "network": {"proxy": "http://proxy.example:3128"}})
+    box.check_output(f"echo '{card}' >{CARD} && systemctl restart {PREPARE}")
+    box.check_output(f"systemctl start {FOLLOW}")
+    assert 'proxy_url = "http://proxy.example:3128"' in box.file(config).content_string
+    assert (box.file(config).user, box.file(config).mode) == ("steelyard", 0o644)
+    box.check_output(f"systemctl restart {PREPARE} && systemctl start {FOLLOW}")
+    assert box.check_output(f"systemctl show --property=ConditionResult --value {FOLLOW}") == "no"

@@ -1,7 +1,9 @@
 """The image in an emulated board: it comes up, is closed, and remembers what it must."""
 
+import hashlib
 import json
 import re
+import subprocess
 import time
 import urllib.request
 
@@ -139,9 +141,7 @@ def test_data_is_journalled_and_fills_the_card(station):
     kind, size = station.check_output("findmnt -bno FSTYPE,SIZE /data").split()
     assert kind == "ext4"
     assert int(size) > 1_500_000_000
-    assert "has_journal" in station.check_output(
-        "dumpe2fs -h /dev/disk/by-label/steelyard-data 2>/dev/null"
-    )
+    assert "has_journal" in station.check_output("dumpe2fs -h /dev/steelyard/data 2>/dev/null")
     for place in ("/etc/steelyard", "/var/lib/steelyard", "/var/lib/systemd"):
         assert station.check_output(f"findmnt -no SOURCE {place}").startswith("/dev/"), place
 
@@ -197,3 +197,38 @@ def test_a_stuck_board_is_started_again_by_its_watchdog(started, operator):
     print(f"\nreset by the watchdog after {time.monotonic() - began:.0f} s")
     started.start()
     started.wait_for(READY, SECONDS)
+
+
+def digest(path):
+    """Of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@pytest.fixture
+def plugged(started, tmp_path):
+    """Another card with the same labels in the board, which starts with it."""
+    started.cut()
+    other = tmp_path / "other.img"
+    subprocess.run(["cp", "--sparse=always", started.card, other], check=True)
+    before = digest(other)
+    started.other_cards.append(other)
+    started.start()
+    started.wait_for(READY, SECONDS)
+    yield other, before
+    started.cut()
+    started.other_cards.clear()
+
+
+def test_another_station_s_card_is_left_alone(started, operator, plugged):
+    """Nothing of it is used, whichever of the two the label leads to, and nothing is written."""
+    other, before = plugged
+    label = "/dev/disk/by-label/steelyard-data"
+    print(f"\nby its label data would be {started.ssh(operator, f'readlink -f {label}').strip()}")
+    assert started.ssh(operator, "blkid -o value -s LABEL /dev/vdb4").strip() == "steelyard-data"
+    for place, device in (("/boot/firmware", "/dev/vda1"), ("/data", "/dev/vda4")):
+        assert started.ssh(operator, f"findmnt -no SOURCE {place}").strip() == device
+    told = started.ssh(operator, "systemctl show steelyard-station-grow -p Result,ActiveState")
+    assert told.split() == ["Result=success", "ActiveState=active"]
+    started.cut()
+    assert digest(other) == before

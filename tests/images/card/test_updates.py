@@ -106,10 +106,22 @@ def break_systemd(tree):
 
 
 def fail_a_unit(tree):
-    """A root in which a unit fails. Its trial is shorter than the ten minutes of a real one."""
+    """A root in which a unit fails."""
     units = tree / "etc/systemd/system"
     (units / "broken.service").write_text("[Service]\nExecStart=/bin/false\n")
     (units / "multi-user.target.wants/broken.service").symlink_to("../broken.service")
+    shorten_trial(tree)
+
+
+def take_the_network(tree):
+    """A root without the driver of the board's network."""
+    (driver,) = (tree / "usr/lib/modules").glob("*/kernel/drivers/net/virtio_net.ko*")
+    driver.unlink()
+    shorten_trial(tree)
+
+
+def shorten_trial(tree):
+    """So that it is over before the ten minutes of a real one."""
     program = tree / "usr/local/lib/steelyard/station_slots/commands.py"
     text = program.read_text()
     assert "_PATIENCE = 600.0" in text
@@ -204,6 +216,19 @@ def test_the_play_stops_where_a_station_went_back(ready, operator, make, tmp_pat
     assert "root-a is not well, the other is started: failed: broken.service" in ready.ssh(
         operator, "cat /data/log/kept.log"
     )
+
+
+def test_a_root_without_a_network_is_left(ready, operator, make):
+    """It had one before: nobody could reach the station any more."""
+    before = status(ready, operator)
+    install(ready, operator, make("9.6", take_the_network))
+    ready.start()
+    ready.wait_for("the other is started: no interface has an address", SECONDS)
+    ready.wait_for_reset(300)
+    assert ready.next_slot().next == before["running"]
+    ready.start()
+    ready.wait_for(READY, SECONDS)
+    assert status(ready, operator)["version"] == before["version"]
 
 
 def test_a_root_that_does_not_start_is_left_at_once(ready, operator, make):
