@@ -1,5 +1,6 @@
 """A new card's proxy and time zone come to an enrolled SmartBox, and nothing else changes."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -13,7 +14,7 @@ from station_kit import StationMachine, make_card
 from steelyard.settings import as_toml
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.station.errors import MachineRefuses
-from steelyard.station.following import Following
+from steelyard.station.following import MAX_BYTES, Following
 
 PROXY = "http://proxy.example:3128"
 CA = b"-----BEGIN CERTIFICATE-----\n"
@@ -89,6 +90,16 @@ def test_what_is_no_text_or_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff")
     with pytest.raises(MachineRefuses, match="bytes is no text in UTF-8"):
         BEHIND.is_followed(tmp_path / "bytes")
+
+
+def test_root_does_not_wait_for_what_is_no_file(tmp_path: Path) -> None:
+    """The SmartBox's user may put anything there."""
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    for name in ("pipe", "large"):
+        with pytest.raises(MachineRefuses, match=f"{name} must be a file of at most 1048576 bytes"):
+            BEHIND.is_followed(tmp_path / name)
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=20)

@@ -8,6 +8,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from stat import S_ISREG
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,6 +16,7 @@ from steelyard.pki.files import PUBLIC, replace
 from steelyard.station.card import Card
 from steelyard.station.errors import MachineRefuses
 
+MAX_BYTES = 1_048_576
 _HEADER = re.compile(r"^\[smartbox\][ \t]*(?:#.*)?\n", re.MULTILINE)
 _NEXT_TABLE = re.compile(r"^\[", re.MULTILINE)
 
@@ -86,7 +88,11 @@ class Following(BaseModel):
 
 
 def _read(config: Path) -> str:
+    # Root reads it in a directory of somebody else's: nothing there may keep a boot waiting.
     try:
+        found = config.stat()
+        if not S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
+            raise MachineRefuses(f"{config} must be a file of at most {MAX_BYTES} bytes")
         return config.read_text("utf-8")
     except OSError as error:
         raise MachineRefuses(f"{config} cannot be read: {error.strerror}") from None
