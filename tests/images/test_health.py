@@ -2,6 +2,7 @@
 
 import pytest
 
+from infra.images.station import commands
 from infra.images.station.before import Before
 from infra.images.station.health import Health, has_network, look
 
@@ -72,6 +73,20 @@ def test_a_machine_without_an_address_has_no_network(machine, station, said):
     assert not has_network()
     assert look(*station) == Health(True)
     assert look(*station, network=True).reason.startswith("no interface has an address")
+
+
+@pytest.mark.parametrize(
+    ("trial", "before", "well"), [(True, True, False), (False, True, True), (True, False, True)]
+)
+def test_only_a_root_on_trial_answers_for_the_network(
+    machine, tmp_path, monkeypatch, trial, before, well
+):
+    """And only where there was one before."""
+    machine("ip", "*) ;;")
+    for name in ("CONFIGURATION", "BEFORE"):
+        monkeypatch.setattr(commands, name, tmp_path / name.lower())
+    Before(before).write(tmp_path / "before")
+    assert commands._look(trial).well is well
 
 
 @pytest.mark.parametrize("network", [True, False])

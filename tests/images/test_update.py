@@ -58,6 +58,18 @@ def test_the_other_slot_gets_it_and_is_tried(station, update):
     )
 
 
+def test_what_was_before_is_noted_for_an_update_that_is_tried(station, update):
+    """Before it is; and not for one that is refused while a root is on trial."""
+    noted = []
+    with update.open("rb") as file:
+        install(station, file, lambda: noted.append(read(station.boot)))
+    assert noted == [SlotFile("a")]
+    write(station.boot, SlotFile("b", "tried a"))
+    with update.open("rb") as file, pytest.raises(SlotProblem, match="is itself on trial"):
+        install(station, file, lambda: noted.append(None))
+    assert len(noted) == 1
+
+
 def test_the_same_input_gives_the_same_update(update, tmp_path, key):
     """Signature and all."""
     with tarfile.open(update) as tar:

@@ -63,6 +63,9 @@ def test_what_is_written_is_read() -> None:
         ({"network": {"wifi": {"ssid": "x", "country": "PT"}}}, "one of passphrase and psk"),
         ({"network": {"proxy": "http://u:p@x:1"}}, "a proxy that asks for a password"),
         ({"network": {"proxy": "https://x:1"}}, "network.proxy: must be http://HOST:PORT"),
+        ({"network": {"proxy": "http://x:65536"}}, "network.proxy: must be http://HOST:PORT"),
+        ({"network": {"proxy": "http://x:0"}}, "network.proxy: must be http://HOST:PORT"),
+        ({"network": {"proxy": "http://[1234]:80"}}, "network.proxy: must be http://HOST:PORT"),
         ({"ssh_keys": ["ssh-ed25519 AAAA\nroot"]}, "ssh_keys.0: must be a public key"),
     ],
 )

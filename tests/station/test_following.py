@@ -68,6 +68,8 @@ def test_what_says_the_same_is_not_written(config: Path) -> None:
     ("text", "told"),
     [
         ("[smartbox\n", "is no TOML"),
+        (f"[smartbox]\nx = {'[' * 20_000}\n", "is no TOML"),
+        (f"[smartbox]\nx = {'9' * 5_000}\n", "is no TOML"),
         ("[station]\n", "has no section smartbox"),
         ("smartbox = 1\n", "has no section smartbox"),
         ("[ smartbox ]\nstation = 'x'\n", "has no line"),
@@ -98,8 +100,12 @@ def test_root_does_not_wait_for_what_is_no_file(tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     for name in ("pipe", "large"):
-        with pytest.raises(MachineRefuses, match=f"{name} must be a file of at most 1048576 bytes"):
+        with pytest.raises(MachineRefuses, match=f"{name} must be a file of at most 65536 bytes"):
             BEHIND.is_followed(tmp_path / name)
+    # It has no size, and no end either.
+    (tmp_path / "link").symlink_to("/dev/zero")
+    with pytest.raises(MachineRefuses, match="link cannot be read: Too many levels of symbolic"):
+        BEHIND.is_followed(tmp_path / "link")
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=20)

@@ -33,8 +33,12 @@ def _check_https(url: str) -> str:
 
 def check_proxy(url: str) -> str:
     """The URL of a proxy. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname or "@" in parts.netloc:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme == "http" and parts.hostname and parts.port != 0
+    except ValueError:
+        known = None
+    if not known or "@" in url:
         raise ValueError("must be http://HOST:PORT, without a user or a password")
     return url.rstrip("/")
 

@@ -7,6 +7,7 @@ version, so that an image refuses what is newer than itself in one sentence.
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -45,7 +46,13 @@ def _check_url(url: str) -> str:
 def _check_proxy(url: str) -> str:
     if "@" in url:
         raise ValueError("must not name a user: a proxy that asks for a password is not supported")
-    if not _PROXY.fullmatch(url):
+    try:
+        known = _PROXY.fullmatch(url) and (parts := urlsplit(url)).port
+        if known and "[" in url:
+            IPv6Address(parts.hostname or "")
+    except ValueError:
+        known = None
+    if not known:
         raise ValueError("must be http://HOST:PORT, as http://proxy.example:3128")
     return url.rstrip("/")
 

@@ -5,6 +5,7 @@ SmartBox's user, who brings them in before the SmartBox starts.
 """
 
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -16,7 +17,7 @@ from steelyard.pki.files import PUBLIC, replace
 from steelyard.station.card import Card
 from steelyard.station.errors import MachineRefuses
 
-MAX_BYTES = 1_048_576
+MAX_BYTES = 65_536
 _HEADER = re.compile(r"^\[smartbox\][ \t]*(?:#.*)?\n", re.MULTILINE)
 _NEXT_TABLE = re.compile(r"^\[", re.MULTILINE)
 
@@ -88,12 +89,14 @@ class Following(BaseModel):
 
 
 def _read(config: Path) -> str:
-    # Root reads it in a directory of somebody else's: nothing there may keep a boot waiting.
+    # Root reads it in a directory of somebody else's: no link is followed, no pipe waited for.
     try:
-        found = config.stat()
-        if not S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
+        descriptor = os.open(config, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(MAX_BYTES + 1) if S_ISREG(os.fstat(descriptor).st_mode) else None
+        if content is None or len(content) > MAX_BYTES:
             raise MachineRefuses(f"{config} must be a file of at most {MAX_BYTES} bytes")
-        return config.read_text("utf-8")
+        return content.decode("utf-8")
     except OSError as error:
         raise MachineRefuses(f"{config} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -103,14 +106,15 @@ def _read(config: Path) -> str:
 def _says(text: str, values: dict[str, object]) -> bool:
     try:
         return tomllib.loads(text).get("smartbox") == values
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return False
 
 
 def _smartbox(text: str, config: Path) -> dict[str, object]:
     try:
         found = tomllib.loads(text).get("smartbox")
-    except tomllib.TOMLDecodeError as error:
+    # Also for brackets within brackets without end, and for a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
         raise MachineRefuses(f"{config} is no TOML: {error}") from None
     if not isinstance(found, dict):
         raise MachineRefuses(f"{config} has no section smartbox")

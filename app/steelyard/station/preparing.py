@@ -95,10 +95,9 @@ def _follow(places: Places, card: Card, faults: list[str]) -> None:
     """Leave word where an enrolled SmartBox's configuration says something else than the card."""
     try:
         told = Following.of(card)
+        places.following.unlink(missing_ok=True)
         if places.is_enrolled() and not told.is_followed(places.smartbox_config):
             told.write(places.following)
-        else:
-            places.following.unlink(missing_ok=True)
     except MachineRefuses as problem:
         faults.append(problem.detail)
     except OSError as error:

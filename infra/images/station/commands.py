@@ -131,9 +131,9 @@ def _install(options: argparse.Namespace) -> int:
     card = str(_partition(BOOT))[:-1]
     roots = {"a": Path(f"{card}2"), "b": Path(f"{card}3")}
     station = Station(slot, BOOT, roots, KEY, _release()["board"])
-    Before(network=has_network()).write(BEFORE)
+    before = Before(network=has_network())
     with options.bundle.open("rb") as file, _writable(BOOT):
-        version = install(station, file)
+        version = install(station, file, lambda: before.write(BEFORE))
     sys.stdout.write(f"version {version} is tried at the next start\n")
     return 0
 

@@ -26,7 +26,7 @@ def look(configuration: Path, program: Path, *, network: bool = False) -> Health
     if failed:
         return Health(False, f"failed: {' '.join(line.split()[0] for line in failed.splitlines())}")
     if network and not has_network():
-        return Health(False, "no interface has an address, and under the root before this one had")
+        return Health(False, "no interface has an address beyond its link, as before this root")
     if not configuration.exists():
         return Health(True)
     code, said = _says(str(program), "smartbox", "status", "--config", str(configuration))

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,9 +29,11 @@ class Station:
     board: str
 
 
-def install(station: Station, file: IO[bytes]) -> str:
+def install(station: Station, file: IO[bytes], note: Callable[[], None] = lambda: None) -> str:
     """The version that the other slot has now. Raises SlotProblem, and then it is not tried.
 
+    `note` is called once the update is whole, before it is to be tried: what is noted of a station
+    whose root is itself on trial stays as it is.
     The boot partition must be writable. Until the last step slot.txt names the root that runs.
     """
     slot = other(station.running)
@@ -63,6 +65,7 @@ def install(station: Station, file: IO[bytes]) -> str:
     of_slot = words.replace("@SLOT@", slot).encode("ascii")
     _write(directory / "cmdline.txt", iter([of_slot]), os.O_WRONLY | os.O_TRUNC)
     _check(directory / "cmdline.txt", len(of_slot), hashlib.sha256(of_slot).hexdigest())
+    note()
     os.sync()
     write(station.boot, SlotFile(slot, f"try {slot}"))
     return manifest.version
