@@ -88,8 +88,7 @@ def test_the_units_are_in_order(box):
     for unit in (PREPARE, FOLLOW, FIRST, SMARTBOX, "systemd-networkd"):
         assert box.service(unit).is_enabled
     assert not box.service("systemd-networkd-wait-online").is_enabled
-    before = box.check_output("systemctl show --property=Before --value steelyard-station-grow")
-    assert r"systemd-fsck@dev-disk-by\x2dlabel-data.service" in before.split()
+    assert r"systemd-fsck@dev-disk-by\x2dlabel-data.service" in box.file(grow).content_string
 
 
 def test_once_it_is_enrolled_the_card_is_wiped_and_the_smartbox_starts(box):
