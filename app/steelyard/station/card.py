@@ -46,15 +46,21 @@ def _check_url(url: str) -> str:
 def _check_proxy(url: str) -> str:
     if "@" in url:
         raise ValueError("must not name a user: a proxy that asks for a password is not supported")
-    try:
-        known = _PROXY.fullmatch(url) and (parts := urlsplit(url)).port
-        if known and "[" in url:
-            IPv6Address(parts.hostname or "")
-    except ValueError:
-        known = None
-    if not known:
+    if not _PROXY.fullmatch(url) or not _leads_somewhere(url):
         raise ValueError("must be http://HOST:PORT, as http://proxy.example:3128")
     return url.rstrip("/")
+
+
+def _leads_somewhere(url: str) -> bool:
+    """Whether its port can be one, and so can an address in brackets."""
+    try:
+        parts = urlsplit(url)
+        if "[" in url:
+            IPv6Address(parts.hostname or "")
+        port = parts.port
+    except ValueError:
+        return False
+    return port != 0
 
 
 def _check_claim(text: str) -> str:

@@ -67,24 +67,21 @@ class Following(BaseModel):
 
     def _in(self, text: str, config: Path) -> str:
         """The text with these settings, and with all else as it is, comments and order."""
-        before = _smartbox(text, config)
-        wanted = {name: value for name, value in self.model_dump().items() if value is not None}
-        others = {name: value for name, value in before.items() if name not in self.model_dump()}
-        if before == others | wanted:
+        told, before = self.model_dump(), _smartbox(text, config)
+        wanted = {name: value for name, value in told.items() if value is not None}
+        after = {name: value for name, value in before.items() if name not in told} | wanted
+        if before == after:
             return text
         if (header := _HEADER.search(text)) is None:
             raise MachineRefuses(f"{config} has no line [smartbox]")
         following = _NEXT_TABLE.search(text, header.end())
         end = following.start() if following is not None else len(text)
-        names = "|".join(self.model_dump())
-        kept = re.sub(rf"(?m)^[ \t]*(?:{names})[ \t]*=.*\n?", "", text[header.end() : end])
+        kept = re.sub(rf"(?m)^[ \t]*(?:{'|'.join(told)})[ \t]*=.*\n?", "", text[header.end() : end])
         lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in wanted.items())
         new = text[: header.end()] + lines + kept + text[end:]
-        if not _says(new, others | wanted):
+        if not _says(new, after):
             # Somebody has written it in another way.
-            raise MachineRefuses(
-                f"{config}: set {' and '.join(self.model_dump())} of the card there by hand"
-            )
+            raise MachineRefuses(f"{config}: set {' and '.join(told)} of the card there by hand")
         return new
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from steelyard.pki.files import PRIVATE, PUBLIC, replace, sync_directory, update
 from steelyard.station.card import Card
 from steelyard.station.errors import MachineRefuses
+from steelyard.station.following import Following
 from steelyard.station.network_files import WIFI_FILE, WIRED_FILE, network_files, wpa_supplicant
 from steelyard.station.places import Places
 
@@ -37,6 +38,7 @@ class Machine:
             lambda: self._write_wifi(card),
             lambda: self._name(card.host_name),
             lambda: self._authorize(card),
+            lambda: self._tell_smartbox(card),
         ]
         return [told for step in steps if (told := _attempt(step)) is not None]
 
@@ -71,6 +73,13 @@ class Machine:
         self.places.ssh.mkdir(parents=True, exist_ok=True)
         content = "".join(f"{key}\n" for key in card.ssh_keys).encode()
         update(self.places.ssh / AUTHORIZED, content, PUBLIC)
+
+    def _tell_smartbox(self, card: Card) -> None:
+        """Leave word where an enrolled SmartBox's configuration says something else."""
+        told = Following.of(card)
+        self.places.following.unlink(missing_ok=True)
+        if self.places.is_enrolled() and not told.is_followed(self.places.smartbox_config):
+            told.write(self.places.following)
 
     def _make_host_key(self) -> None:
         key = self.places.ssh / HOST_KEY

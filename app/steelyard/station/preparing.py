@@ -6,7 +6,6 @@ from steelyard.station.boot_partition import BootPartition
 from steelyard.station.card import Card
 from steelyard.station.device_code import read_device_code
 from steelyard.station.errors import CardUnusable, MachineRefuses
-from steelyard.station.following import Following
 from steelyard.station.keeping import Kept
 from steelyard.station.machine import Machine
 from steelyard.station.places import Places
@@ -31,7 +30,6 @@ def prepare(places: Places, machine: Machine) -> Prepared:
     card, authority, fault = _take(boot, kept, faults)
     if card is not None:
         faults += machine.become(card)
-        _follow(places, card, faults)
     faults += machine.make_host_key()
     _wipe(places, faults)
     told = Told(
@@ -89,19 +87,6 @@ def _take(
         faults.append(problem.detail)
         known = None
     return (*known, fault) if known is not None else (None, None, fault)
-
-
-def _follow(places: Places, card: Card, faults: list[str]) -> None:
-    """Leave word where an enrolled SmartBox's configuration says something else than the card."""
-    try:
-        told = Following.of(card)
-        places.following.unlink(missing_ok=True)
-        if places.is_enrolled() and not told.is_followed(places.smartbox_config):
-            told.write(places.following)
-    except MachineRefuses as problem:
-        faults.append(problem.detail)
-    except OSError as error:
-        faults.append(f"{error.filename}: {error.strerror}")
 
 
 def _wipe(places: Places, faults: list[str]) -> None:

@@ -1,6 +1,5 @@
 """The image in an emulated board: it comes up, is closed, and remembers what it must."""
 
-import hashlib
 import json
 import re
 import subprocess
@@ -10,6 +9,7 @@ import urllib.request
 import pytest
 import testinfra
 
+from infra.images.archive import file_sha256
 from infra.images.emulator import PAGE
 
 READY = "steelyard: ready after"
@@ -199,19 +199,13 @@ def test_a_stuck_board_is_started_again_by_its_watchdog(started, operator):
     started.wait_for(READY, SECONDS)
 
 
-def digest(path):
-    """Of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @pytest.fixture
 def plugged(started, tmp_path):
     """Another card with the same labels in the board, which starts with it."""
     started.cut()
     other = tmp_path / "other.img"
     subprocess.run(["cp", "--sparse=always", started.card, other], check=True)
-    before = digest(other)
+    before = file_sha256(other)
     started.other_cards.append(other)
     started.start()
     started.wait_for(READY, SECONDS)
@@ -231,4 +225,4 @@ def test_another_station_s_card_is_left_alone(started, operator, plugged):
     told = started.ssh(operator, "systemctl show steelyard-station-grow -p Result,ActiveState")
     assert told.split() == ["Result=success", "ActiveState=active"]
     started.cut()
-    assert digest(other) == before
+    assert file_sha256(other) == before

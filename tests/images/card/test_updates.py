@@ -100,6 +100,19 @@ def status(board, operator):
     return json.loads(board.ssh(operator, "steelyard-slot status"))
 
 
+def goes_back(board, operator, update, said):
+    """Try an update, whose root says this and starts the old one by itself."""
+    before = status(board, operator)
+    install(board, operator, update)
+    board.start()
+    board.wait_for(said, SECONDS)
+    board.wait_for_reset(300)
+    assert board.next_slot().next == before["running"]
+    board.start()
+    board.wait_for(READY, SECONDS)
+    assert status(board, operator)["version"] == before["version"]
+
+
 def break_systemd(tree):
     """A root that has nothing to start."""
     (tree / "usr/lib/systemd/systemd").unlink()
@@ -220,15 +233,8 @@ def test_the_play_stops_where_a_station_went_back(ready, operator, make, tmp_pat
 
 def test_a_root_without_a_network_is_left(ready, operator, make):
     """It had one before: nobody could reach the station any more."""
-    before = status(ready, operator)
-    install(ready, operator, make("9.6", take_the_network))
-    ready.start()
-    ready.wait_for("the other is started: no interface has an address beyond its link", SECONDS)
-    ready.wait_for_reset(300)
-    assert ready.next_slot().next == before["running"]
-    ready.start()
-    ready.wait_for(READY, SECONDS)
-    assert status(ready, operator)["version"] == before["version"]
+    said = "the other is started: no interface has an address beyond its link"
+    goes_back(ready, operator, make("9.6", take_the_network), said)
 
 
 def test_a_root_that_does_not_start_is_left_at_once(ready, operator, make):
@@ -248,15 +254,8 @@ def test_a_root_that_does_not_start_is_left_at_once(ready, operator, make):
 
 def test_a_root_that_cannot_say_how_it_is_is_left(ready, operator, make):
     """What watches it is Python, and does not run."""
-    before = status(ready, operator)
-    install(ready, operator, make("9.5", break_python))
-    ready.start()
-    ready.wait_for("nothing has said that it is well, the other is started", SECONDS)
-    ready.wait_for_reset(300)
-    assert ready.next_slot().next == before["running"]
-    ready.start()
-    ready.wait_for(READY, SECONDS)
-    assert status(ready, operator)["version"] == before["version"]
+    said = "nothing has said that it is well, the other is started"
+    goes_back(ready, operator, make("9.5", break_python), said)
 
 
 def test_power_that_is_cut_while_an_update_is_tried_goes_back(ready, operator, make):
