@@ -28,7 +28,7 @@ from steelyard.loadcell.settings import LoadCellSettings
 from steelyard.loadcell.source import Reading
 from steelyard.pki.authority import Authority
 from steelyard.pki.claims import ClaimCode, prove
-from steelyard.registry.enrolment_settings import EnrolmentSettings
+from steelyard.registry.enrolment.settings import EnrolmentSettings
 from steelyard.smartbox.enrolment.cell_relay import RelayResource, open_relay
 from steelyard.smartbox.enrolment.enrol import Enrolled, Wanted, enrol
 from steelyard.smartbox.enrolment.management import Management

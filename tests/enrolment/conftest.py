@@ -8,7 +8,7 @@ import pytest
 from database_fixtures import migrated_sqlite
 from enrolment_kit import Field, make_settings
 from registry_world import Secrets, World, prepare, running_api
-from steelyard.registry.enrolment_settings import EnrolmentSettings
+from steelyard.registry.enrolment.settings import EnrolmentSettings
 from steelyard.store.settings import StoreSettings
 
 __all__ = ["migrated_sqlite"]

@@ -16,8 +16,8 @@ from steelyard.errors import Problem
 from steelyard.pki.authority import Authority
 from steelyard.pki.claims import ClaimCode, is_sealed
 from steelyard.pki.issuing import DeviceIssuer
-from steelyard.registry.enrolment import sealed_parts
-from steelyard.registry.enrolment_models import Certified
+from steelyard.registry.enrolment.models import Certified
+from steelyard.registry.enrolment.service import sealed_parts
 from steelyard.store.models import Claim, DeviceCertificate
 from steelyard.store.settings import StoreSettings
 
@@ -167,7 +167,7 @@ async def test_one_address_may_not_guess_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After twenty wrong codes it is told to wait."""
-    monkeypatch.setattr("steelyard.registry.enrolment.ADDRESS_REFILL_SECONDS", 1e6)
+    monkeypatch.setattr("steelyard.registry.enrolment.service.ADDRESS_REFILL_SECONDS", 1e6)
     async with running_api(secrets, populated, enrolment=enrolment) as api:
         statuses = [(await enrol(api, ClaimCode.new().shown())).status for _ in range(21)]
     assert statuses == [403] * 20 + [429]

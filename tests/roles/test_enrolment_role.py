@@ -11,7 +11,7 @@ import yaml
 
 from plays import run_play
 from steelyard.pki.authority import Authority
-from steelyard.registry.enrolment_settings import EnrolmentSettings
+from steelyard.registry.enrolment.settings import EnrolmentSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent

@@ -23,9 +23,9 @@ from steelyard.store.models import AuditRecord, Delivery, RouteCheck, Status, We
 from steelyard.store.route_seal import Target, seal_body
 from steelyard.tickets import route_checks
 from steelyard.tickets.addresses import may_be_called
-from steelyard.tickets.claims import LEASE_MS, claim, later
 from steelyard.tickets.deliveries import Deliveries
 from steelyard.tickets.known_routes import KnownRoutes, Watched
+from steelyard.tickets.leases import LEASE_MS, later, lease
 from steelyard.tickets.route_checks import RouteChecks
 from steelyard.tickets.webhook import Undelivered, WebhookLimits, WebhookSender, sign
 from tickets_world import World, ticket_json
@@ -56,7 +56,7 @@ async def settled(world: World) -> None:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits for its time."""
     monkeypatch.setattr(route_checks, "_LOOK_AFTER_MS", 0)
-    monkeypatch.setattr("steelyard.tickets.claims._FIRST_MS", 1)
+    monkeypatch.setattr("steelyard.tickets.leases._FIRST_MS", 1)
 
 
 async def watch(world: World, url: str) -> str:
@@ -315,11 +315,11 @@ async def test_nobody_works_on_a_row_twice(calm: World) -> None:
     for number in range(5):
         await waiting(calm, webhook, f"evt_{number}")
     now = now_ms()
-    taken = await asyncio.gather(*(claim(calm.database, Delivery, now, 3) for _ in range(4)))
+    taken = await asyncio.gather(*(lease(calm.database, Delivery, now, 3) for _ in range(4)))
     ids = [row.id for share in taken for row in share]
     assert len(ids) == len(set(ids))
     assert 3 <= len(ids) <= 5
-    again = await claim(calm.database, Delivery, now + LEASE_MS, 10)
+    again = await lease(calm.database, Delivery, now + LEASE_MS, 10)
     assert len(again) == 5
 
 

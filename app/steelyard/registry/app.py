@@ -22,8 +22,8 @@ from steelyard.ledger.settings import LedgerSettings
 from steelyard.registry.audit import AuditLog
 from steelyard.registry.customers import Customers
 from steelyard.registry.devices import Devices
-from steelyard.registry.enrolment_routes import Enrolment
-from steelyard.registry.enrolment_settings import EnrolmentSettings
+from steelyard.registry.enrolment.routes import Enrolment
+from steelyard.registry.enrolment.settings import EnrolmentSettings
 from steelyard.registry.nodes import Nodes
 from steelyard.registry.oauth import OAuthServer
 from steelyard.registry.registration import StationRegistrar

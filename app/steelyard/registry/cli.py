@@ -7,7 +7,7 @@ import click
 from steelyard.identity.settings import IdentitySettings
 from steelyard.ledger.settings import LedgerSettings
 from steelyard.registry.app import Configuration, build_from
-from steelyard.registry.enrolment_settings import EnrolmentSettings
+from steelyard.registry.enrolment.settings import EnrolmentSettings
 from steelyard.registry.settings import ManagementSettings
 from steelyard.store.settings import StoreSettings, VaultSettings
 from steelyard.web.logs import configure_logging

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.errors import FieldError, InvalidRequest
 from steelyard.identity.principal import Principal
-from steelyard.registry.cutting_off import cut_off
+from steelyard.registry.enrolment.cutting_off import cut_off
 from steelyard.registry.entities import (
     ADMINISTRATORS,
     EVERYBODY,

@@ -18,7 +18,7 @@ from steelyard.ledger.errors import (
     TransactionFailed,
     TransactionPending,
 )
-from steelyard.registry.device_certificates import revoke_certificates
+from steelyard.registry.enrolment.certificates import revoke_certificates
 from steelyard.registry.entities import (
     ADMINISTRATORS,
     EVERYBODY,

@@ -15,7 +15,7 @@ from steelyard.store.identifiers import now_ms
 from steelyard.store.models import Delivery, Status, Webhook
 from steelyard.store.route_seal import Target, open_body, open_target
 from steelyard.store.vault import Vault
-from steelyard.tickets.claims import claim, later
+from steelyard.tickets.leases import later, lease
 from steelyard.tickets.webhook import Undelivered, WebhookSender
 
 logger = get_logger(__name__)
@@ -46,8 +46,8 @@ class Deliveries:
         )
 
     async def work(self, sender: WebhookSender) -> int:
-        """Send what is due; how many events were claimed."""
-        rows = await claim(self._database, Delivery, now_ms(), _AT_ONCE)
+        """Send what is due; how many events were taken."""
+        rows = await lease(self._database, Delivery, now_ms(), _AT_ONCE)
         mine, others = _fair(rows)
         await self._give_back(others)
         await asyncio.gather(*(self._deliver(sender, row) for row in mine))

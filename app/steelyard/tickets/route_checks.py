@@ -22,12 +22,12 @@ from steelyard.store.models import RouteCheck
 from steelyard.store.route_seal import open_tickets, seal_tickets
 from steelyard.store.vault import Vault
 from steelyard.ticket import Ticket
-from steelyard.tickets.claims import claim, later
 from steelyard.tickets.directory import Directory
 from steelyard.tickets.errors import RouteTooBusy
 from steelyard.tickets.events import FOUND, WITHDRAWN, Event, enqueue, make_event
 from steelyard.tickets.judge import ActiveRoute, Deviation, Judges
 from steelyard.tickets.known_routes import KnownRoutes
+from steelyard.tickets.leases import later, lease
 from steelyard.tickets.route_search import RouteSearch
 from steelyard.tickets.search import Found, Source, TicketSearch
 from steelyard.vehicles import normalise_vehicle
@@ -93,7 +93,7 @@ class RouteChecks:
 
     async def work(self) -> int:
         """Check what is due; how many notes that were."""
-        due = await claim(self._database, RouteCheck, now_ms(), _AT_ONCE)
+        due = await lease(self._database, RouteCheck, now_ms(), _AT_ONCE)
         for customer_id in dict.fromkeys(row.customer_id for row in due):
             # All that waits of a customer at once: what was told is then always what follows from
             # the tickets that are settled, and each check adds its own to these.

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from steelyard.registry.enrolment_models import StationConfiguration, WeighbridgeCells
+from steelyard.registry.enrolment.models import StationConfiguration, WeighbridgeCells
 from steelyard.registry.errors import NotEnrollable
 from steelyard.store.models import Device, DeviceKind, Station, Status, Weighbridge
 from steelyard.ticket import MAX_CELLS

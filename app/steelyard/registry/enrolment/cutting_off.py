@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.identity.clients import new_client_secret
 from steelyard.identity.sessions import end_sessions
-from steelyard.registry.claims import void_claims
-from steelyard.registry.device_certificates import revoke_certificates
+from steelyard.registry.enrolment.certificates import revoke_certificates
+from steelyard.registry.enrolment.claims import void_claims
 from steelyard.store.models import Claim, Device, DeviceKind, Station, StationStatus
 from steelyard.store.row_seal import check_row, seal_row
 from steelyard.store.vault import Vault

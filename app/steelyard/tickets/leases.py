@@ -1,4 +1,4 @@
-"""What both queues in the database have in common: claiming what is due, and trying again later."""
+"""What both queues in the database have in common: leases of what is due, and later attempts."""
 
 import random
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ _FIRST_MS, _LONGEST_MS = 2_000, 6 * 3_600_000
 QueuedT = TypeVar("QueuedT", RouteCheck, Delivery)
 
 
-async def claim(
+async def lease(
     database: Database, table: type[QueuedT], now: int, limit: int
 ) -> Sequence[QueuedT]:
     """Rows that are due and that nobody else works on for LEASE_MS. They are no part of a session.
 
-    Whoever claims a row and dies leaves it to be claimed again.
+    Whoever leases a row and dies leaves it to be leased again.
     """
     due = select(table).where(table.due_at <= now).order_by(table.due_at).limit(limit)
     async with database.session(read_only=True) as session:

@@ -9,12 +9,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from steelyard.identity.errors import TooManyAttempts
 from steelyard.pki.errors import AuthorityUnusable, RequestRefused
 from steelyard.pki.issuing import DeviceIssuer
-from steelyard.registry.configuration import configuration_of
-from steelyard.registry.cutting_off import cut_off
-from steelyard.registry.device_certificates import DeviceCertificates, require_certifiable
 from steelyard.registry.devices import Devices
-from steelyard.registry.enrolment import EnrolmentService
-from steelyard.registry.enrolment_models import (
+from steelyard.registry.enrolment.certificates import DeviceCertificates, require_certifiable
+from steelyard.registry.enrolment.configuration import configuration_of
+from steelyard.registry.enrolment.cutting_off import cut_off
+from steelyard.registry.enrolment.models import (
     Certified,
     CutOff,
     Enrolled,
@@ -22,7 +21,8 @@ from steelyard.registry.enrolment_models import (
     NewClaim,
     RenewalRequest,
 )
-from steelyard.registry.enrolment_settings import EnrolmentSettings
+from steelyard.registry.enrolment.service import EnrolmentService
+from steelyard.registry.enrolment.settings import EnrolmentSettings
 from steelyard.registry.entities import ADMINISTRATORS, caller_of
 from steelyard.registry.errors import ClaimRefused, EnrolmentOff, NotEnrollable, RenewalRefused
 from steelyard.registry.fields import EntityId

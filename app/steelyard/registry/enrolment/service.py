@@ -19,18 +19,18 @@ from steelyard.pki.claims import seal
 from steelyard.pki.errors import RequestRefused
 from steelyard.pki.issuing import check_device_request
 from steelyard.pki.signing import proven_key, read_request
-from steelyard.registry.claims import Claims, Proved, Refused
-from steelyard.registry.configuration import configuration_of
-from steelyard.registry.cutting_off import give_secret
-from steelyard.registry.device_certificates import (
+from steelyard.registry.enrolment.certificates import (
     DeviceCertificates,
     certificates_of_key,
     device_of_key,
     key_digest,
     revoke_certificates,
 )
-from steelyard.registry.enrolment_models import Certified, Enrolled, StationConfiguration
-from steelyard.registry.enrolment_settings import EnrolmentSettings
+from steelyard.registry.enrolment.claims import Claims, Proved, Refused
+from steelyard.registry.enrolment.configuration import configuration_of
+from steelyard.registry.enrolment.cutting_off import give_secret
+from steelyard.registry.enrolment.models import Certified, Enrolled, StationConfiguration
+from steelyard.registry.enrolment.settings import EnrolmentSettings
 from steelyard.registry.errors import ClaimRefused, RenewalRefused
 from steelyard.store.audit import Actor, Subject, record
 from steelyard.store.database import Database

@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from steelyard.pki.claims import ClaimCode, is_proved
-from steelyard.registry.enrolment_settings import EnrolmentSettings
+from steelyard.registry.enrolment.settings import EnrolmentSettings
 from steelyard.store.identifiers import new_id, now_ms
 from steelyard.store.models import Claim, Customer, Device, Station, StationStatus, Status
 from steelyard.store.vault import Place, Vault
