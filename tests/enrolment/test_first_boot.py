@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -185,8 +186,12 @@ async def first_boot(field: Field, directory: Path, **changes: Any) -> tuple[Fir
     return boot, await boot.attempt()
 
 
-async def test_the_power_may_go_at_any_step_of_the_enrolment(field: Field, tmp_path: Path) -> None:
+async def test_the_power_may_go_at_any_step_of_the_enrolment(
+    field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same code is good for the same key, and the directory is whole or not there."""
+    # Nobody clears away after a power cut: what is temporary belongs to the test as well.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = (await field.claim("box_a")).shown()
     machine = StationMachine(tmp_path / "machine")
     cuts = 0
