@@ -3,12 +3,12 @@
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from steelyard.settings import Part
 from steelyard.smartbox.display.settings import DisplaySettings
+from steelyard.smartbox.proxy import check_proxy
 from steelyard.smartbox.weighing.scale import Range, Scale
 from steelyard.ticket import MAX_CELLS, MAX_GRAMS, Serial
 from steelyard.weighings import NAME_PATTERN
@@ -28,18 +28,6 @@ def _check_interval(grams: int) -> int:
 def _check_https(url: str) -> str:
     if not url.startswith("https://") or len(url) < 9:
         raise ValueError("must be an https:// URL")
-    return url.rstrip("/")
-
-
-def check_proxy(url: str) -> str:
-    """The URL of a proxy. Raises ValueError."""
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme == "http" and parts.hostname and parts.port != 0
-    except ValueError:
-        known = None
-    if not known or "@" in url:
-        raise ValueError("must be http://HOST:PORT, without a user or a password")
     return url.rstrip("/")
 
 

@@ -7,13 +7,13 @@ version, so that an image refuses what is newer than itself in one sentence.
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from steelyard.json_text import read_json
 from steelyard.pki.claims import CODE_RULE, ClaimCode
 from steelyard.smartbox.display.settings import TimeZone
+from steelyard.smartbox.proxy import check_proxy
 from steelyard.station.errors import CardUnusable
 from steelyard.weighings import NAME_PATTERN
 
@@ -23,7 +23,7 @@ MAX_BYTES = 65_536
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _URL = re.compile(r"https://[A-Za-z0-9.\[\]:-]+(?:/[!-~]*)?")
-_PROXY = re.compile(r"http://(?:[A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}/?")
+_PROXY = re.compile(r"http://(?:[A-Za-z0-9.-]+|\[(?P<address>[0-9a-f:]+)\]):[0-9]{1,5}/?")
 _SSH_KEY = re.compile(
     r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)"
     r"|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com)"
@@ -46,21 +46,16 @@ def _check_url(url: str) -> str:
 def _check_proxy(url: str) -> str:
     if "@" in url:
         raise ValueError("must not name a user: a proxy that asks for a password is not supported")
-    if not _PROXY.fullmatch(url) or not _leads_somewhere(url):
-        raise ValueError("must be http://HOST:PORT, as http://proxy.example:3128")
-    return url.rstrip("/")
-
-
-def _leads_somewhere(url: str) -> bool:
-    """Whether its port can be one, and so can an address in brackets."""
+    found = _PROXY.fullmatch(url)
     try:
-        parts = urlsplit(url)
-        if "[" in url:
-            IPv6Address(parts.hostname or "")
-        port = parts.port
+        if found is not None and found["address"] is not None:
+            IPv6Address(found["address"])
+        checked = check_proxy(url)
     except ValueError:
-        return False
-    return port != 0
+        found = None
+    if found is None:
+        raise ValueError("must be http://HOST:PORT, as http://proxy.example:3128")
+    return checked
 
 
 def _check_claim(text: str) -> str:
