@@ -14,10 +14,10 @@ TEXTS = st.text(max_size=20).filter(str.isprintable)
 PLAIN = st.one_of(TEXTS, st.booleans(), st.integers(-(2**53), 2**53), st.lists(TEXTS, max_size=3))
 INNER = st.dictionaries(NAMES, PLAIN, max_size=3)
 TABLES = st.dictionaries(
-    NAMES, st.one_of(PLAIN, st.lists(INNER, min_size=1, max_size=2)), max_size=4
+    NAMES, st.one_of(PLAIN, INNER, st.lists(INNER, min_size=1, max_size=2)), max_size=4
 )
 SECTIONS = st.dictionaries(
-    NAMES, st.one_of(PLAIN, st.lists(TABLES, min_size=1, max_size=2)), max_size=5
+    NAMES, st.one_of(PLAIN, TABLES, st.lists(TABLES, min_size=1, max_size=2)), max_size=5
 )
 
 

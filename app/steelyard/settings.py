@@ -94,13 +94,20 @@ class Section(BaseSettings):
 
 
 def as_toml(section: str, values: Mapping[str, Any]) -> str:
-    """A section as the TOML file has it: plain values, and lists of tables within lists of tables.
+    """A section as the TOML file has it: plain values; tables and lists of tables, in one another.
 
     Texts must be printable; what a program writes for `load` to read.
     """
-    plain = {name: value for name, value in values.items() if not _is_tables(value)}
+    plain = {
+        name: value
+        for name, value in values.items()
+        if not (_is_tables(value) or isinstance(value, dict))
+    }
     lines = [f"[{section}]", *(f"{name} = {_toml(value)}" for name, value in plain.items())]
     for name, tables in values.items():
+        if isinstance(tables, dict):
+            lines += ["", as_toml(f"{section}.{name}", tables).rstrip("\n")]
+            continue
         for table in tables if name not in plain else ():
             header, _, rest = as_toml(f"{section}.{name}", table).partition("\n")
             lines += ["", f"[{header}]", rest.rstrip("\n")]

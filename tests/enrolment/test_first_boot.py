@@ -21,12 +21,13 @@ from infra.flash.orders import Order
 from infra.flash.service import flash
 from registry_world import write_certificate
 from station_kit import PowerCut, StationMachine, power_cut_at
-from steelyard.smartbox.settings import SmartBoxSettings
+from steelyard.smartbox.settings import SmartBoxSettings, WeighingSettings
 from steelyard.station.card import Card, read_card
 from steelyard.station.first_boot import FirstBoot
 from steelyard.station.state import Phase, State
 from steelyard.station.told import Told
 
+STATION = "station-a"
 STEELYARD = str(Path(sys.executable).parent / "steelyard")
 
 
@@ -42,7 +43,7 @@ def make_order(field: Field, tmp_path: Path, **more: Any) -> Order:
     device = flash_kit.make_device(tmp_path / "card.img")
     settings = {"platform_url": field.api.url, "time_zone": "Europe/Lisbon"}
     words = flash_kit.order(made, device, field.ca_file, settings=settings, **more)
-    return Order.model_validate(words)
+    return Order.model_validate(words | {"station": STATION})
 
 
 async def flash_for(field: Field, tmp_path: Path, **more: Any) -> StationMachine:
@@ -110,7 +111,7 @@ async def test_a_flashed_card_becomes_an_enrolled_smartbox(field: Field, tmp_pat
     assert '"phase": "enrolled"' in said
     code, said = await call(machine, "status")
     assert code == 0
-    assert "enrolled: the SmartBox of north is enrolled, and starts" in said
+    assert "enrolled: the SmartBox of station-a is enrolled, and starts" in said
     settings = SmartBoxSettings.load(machine.places.enrolment / "smartbox.toml")
     assert settings.terminal_serial == box.json["serial"]
     assert settings.display_time_zone == "Europe/Lisbon"
@@ -135,7 +136,7 @@ async def test_it_waits_for_the_platform_and_goes_on(field: Field, tmp_path: Pat
     claim = await field.claim("box_a")
     port, platform_port = free_port(), free_port()
     url = f"https://127.0.0.1:{platform_port}"
-    card = Card(version=1, station="north", host_name="n", platform_url=url, claim=claim.shown())
+    card = Card(version=1, station=STATION, host_name="n", platform_url=url, claim=claim.shown())
     machine.write_card(card, field.ca_file.read_bytes())
     machine.prepare()
     environment = os.environ | machine.environment() | {"STEELYARD_STATION_PAGE_PORT": str(port)}
@@ -178,7 +179,7 @@ def relay_to(url: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter],
 async def first_boot(field: Field, directory: Path, **changes: Any) -> tuple[FirstBoot, State]:
     """A first boot in this process, and how its first attempt ended."""
     machine = StationMachine(directory)
-    words = {"version": 1, "station": "north", "host_name": "n", "platform_url": field.api.url}
+    words = {"version": 1, "station": STATION, "host_name": "n", "platform_url": field.api.url}
     authority = changes.pop("authority", field.ca_file.read_bytes())
     card = Card.model_validate(words | changes)
     told = Told(device_code="0000-0000", card=card, authority=authority.decode())
@@ -229,6 +230,53 @@ async def test_a_code_of_a_load_cell_is_refused(field: Field, tmp_path: Path) ->
     )
     assert state.phase is Phase.REFUSED
     assert "the code is for the loadcell" in state.sentence
+
+
+async def test_a_code_of_another_station_is_refused(field: Field, tmp_path: Path) -> None:
+    """Two cards' codes were mixed up: no ticket goes out in the other station's name."""
+    code = (await field.claim("box_a")).shown()
+    boot, state = await first_boot(field, tmp_path / "one", claim=code, station="station-b")
+    assert state.phase is Phase.REFUSED
+    assert "the code is for the station station-a, not station-b" in state.sentence
+    assert not boot.places.is_enrolled()
+
+
+async def test_a_card_says_how_the_station_weighs(field: Field, tmp_path: Path) -> None:
+    """By a cycle, whose tickets have the SmartBox's time, and wait until that is known."""
+    code = (await field.claim("box_a")).shown()
+    wrong = (
+        ({"wb-2": {}}, "weighing.wb-2: the station has no such weighbridge; it has wb-1"),
+        ({"wb-1": {"mode": "manual"}}, "station.json: weighing.wb-1.mode: Input should be"),
+        ({"wb-1": {"moed": "operator"}}, "station.json: weighing.wb-1.moed: is not known here"),
+        ({"wb-1": {"calibration_file": "a\nb"}}, "calibration_file: must be printable"),
+        ({"wb-1": {"ranges": [[90_000_000, 10_000]]}}, "weighing.wb-1: smartbox.weighbridges.0"),
+    )
+    for weighing, sentence in wrong:
+        boot, state = await first_boot(field, tmp_path / "one", claim=code, weighing=weighing)
+        assert state.phase is Phase.CARD_WRONG, state
+        assert sentence in state.sentence
+        assert not boot.places.is_enrolled()
+    weighing = {"wb-1": {"mode": "operator", "ranges": [[30_000_000, 10_000]], "hold_seconds": 3}}
+    boot, state = await first_boot(field, tmp_path / "one", claim=code, weighing=weighing)
+    assert state.phase is Phase.ENROLLED
+    settings = SmartBoxSettings.load(boot.places.enrolment / "smartbox.toml")
+    assert settings.weighbridges[0].weighing == WeighingSettings(
+        mode="operator", ranges=((30_000_000, 10_000),), hold_seconds=3.0
+    )
+
+
+async def test_an_authority_may_have_words_around_it(field: Field, tmp_path: Path) -> None:
+    """As OpenSSL writes them, in whichever encoding."""
+    machine = StationMachine(tmp_path / "machine")
+    code = (await field.claim("box_a")).shown()
+    card = Card(version=1, station=STATION, host_name="n", platform_url=field.api.url, claim=code)
+    certificate = field.ca_file.read_bytes()
+    words = "# Autoridade de Certificação\n"
+    machine.write_card(card, words.encode("latin-1") + words.encode() + certificate)
+    done = machine.prepare()
+    assert done.faults == []
+    state = await FirstBoot(machine.places, done.told, "n").attempt()
+    assert state.phase is Phase.ENROLLED, state
 
 
 async def test_a_wrong_authority_is_told(field: Field, tmp_path: Path) -> None:

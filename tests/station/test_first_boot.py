@@ -30,6 +30,7 @@ from steelyard.station.addresses import parse_addresses
 from steelyard.station.card import Card
 from steelyard.station.console import Console, as_text
 from steelyard.station.device_code import device_code, read_device_code
+from steelyard.station.errors import CardUnusable
 from steelyard.station.first_boot import FirstBoot, World
 from steelyard.station.machine import Machine
 from steelyard.station.page import Page, as_html, is_near
@@ -234,6 +235,8 @@ def first_boot(tmp_path: Path, around: Surroundings, **card: object) -> FirstBoo
         (PlatformProblem("502"), Phase.UNREACHED, "the platform cannot be reached: 502"),
         (KeyUnusable("no space left"), Phase.MACHINE, "no space left"),
         (OSError(28, "No space left", "/data/x"), Phase.MACHINE, "/data/x: No space left"),
+        (CardUnusable("weighing: no"), Phase.CARD_WRONG, "weighing: no"),
+        (ValueError("what stood there"), Phase.MACHINE, "internal error (ValueError)"),
     ],
 )
 async def test_what_fails_is_said(

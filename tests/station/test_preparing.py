@@ -50,6 +50,8 @@ def test_a_machine_becomes_what_its_card_says(machine: StationMachine) -> None:
     assert b"OPENSSH PRIVATE KEY" in key.read_bytes()
     told = json.loads(machine.settings.told_file.read_bytes())
     assert told["card"]["claim"] == CODE
+    # Whoever asks the platform, and shows a page to everybody, needs no Wi-Fi's secret.
+    assert told["card"]["network"]["wifi"] is None
     assert told["authority"] == CA.decode()
     assert machine.kept() == make_card(ssh_keys=[f"ssh-ed25519 {'A' * 68} ana"]).without_claim()
     secrets = (machine.places.wifi, key, machine.settings.told_file)

@@ -92,7 +92,7 @@ class Care:
             self._status.raise_alarm(
                 CLOCK_ALARM,
                 "the time is not known yet, from no time server and not from the platform: tickets "
-                "are issued, and wait for it",
+                "of a cycle are issued, and wait for it; settled loads have their cells' time",
             )
             return
         self._status.clear_alarm(CLOCK_ALARM)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from steelyard.settings import Part
 from steelyard.smartbox.display.settings import DisplaySettings
-from steelyard.smartbox.proxy import check_proxy
+from steelyard.smartbox.proxy import check_proxy, has_host
 from steelyard.smartbox.weighing.scale import Range, Scale
 from steelyard.ticket import MAX_CELLS, MAX_GRAMS, Serial
 from steelyard.weighings import NAME_PATTERN
@@ -26,7 +26,7 @@ def _check_interval(grams: int) -> int:
 
 
 def _check_https(url: str) -> str:
-    if not url.startswith("https://") or len(url) < 9:
+    if not url.startswith("https://") or not has_host(url):
         raise ValueError("must be an https:// URL")
     return url.rstrip("/")
 

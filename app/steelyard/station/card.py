@@ -8,12 +8,20 @@ import re
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from steelyard.json_text import read_json
 from steelyard.pki.claims import CODE_RULE, ClaimCode
 from steelyard.smartbox.display.settings import TimeZone
-from steelyard.smartbox.proxy import check_proxy
+from steelyard.smartbox.proxy import check_proxy, has_host
 from steelyard.station.errors import CardUnusable
 from steelyard.weighings import NAME_PATTERN
 
@@ -38,7 +46,7 @@ def _check_host(name: str) -> str:
 
 
 def _check_url(url: str) -> str:
-    if not _URL.fullmatch(url):
+    if not _URL.fullmatch(url) or not has_host(url):
         raise ValueError("must be an https:// URL, as https://platform.example")
     return url.rstrip("/")
 
@@ -191,6 +199,13 @@ class Card(Words):
     )
     time_zone: TimeZone = Field(default="UTC", description="Time zone of the display.")
     network: Network = Field(default_factory=Network, description="How it reaches the platform.")
+    weighing: dict[Annotated[str, Field(pattern=NAME_PATTERN)], dict[str, JsonValue]] | None = (
+        Field(
+            default=None,
+            description="By a weighbridge's name, its table `weighing` of the SmartBox's settings: "
+            "such a one weighs by a cycle. It counts at the enrolment.",
+        )
+    )
     ssh_keys: tuple[Annotated[str, AfterValidator(_check_ssh_key)], ...] = Field(
         default=(), max_length=20, description="Public keys of those who may log in by ssh."
     )
@@ -198,6 +213,10 @@ class Card(Words):
     def without_claim(self) -> "Card":
         """What is kept once it was read."""
         return self.model_copy(update={"claim": None})
+
+    def without_wifi(self) -> "Card":
+        """What those need who do not make its network: no secret of that."""
+        return self.model_copy(update={"network": self.network.model_copy(update={"wifi": None})})
 
     def as_json(self) -> bytes:
         """As the file has it."""

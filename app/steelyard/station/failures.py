@@ -3,6 +3,7 @@
 from steelyard.errors import ConfigurationError, Problem
 from steelyard.pki.errors import RequestRefused
 from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem, PlatformUntrusted
+from steelyard.station.errors import CardUnusable
 from steelyard.station.state import Phase, State
 
 AGAIN = "It tries again by itself."
@@ -17,6 +18,7 @@ _KINDS: tuple[tuple[type[Problem], Phase, str, str], ...] = (
     (RequestRefused, Phase.UNTRUSTED, "the platform is not trusted: ", _UNTRUSTED),
     (PlatformProblem, Phase.UNREACHED, "the platform cannot be reached: ", AGAIN),
     (ConfigurationError, Phase.CARD_WRONG, "", CORRECT),
+    (CardUnusable, Phase.CARD_WRONG, "", CORRECT),
 )
 
 

@@ -24,6 +24,7 @@ from steelyard.smartbox.uplink.pace import Backoff
 from steelyard.station.addresses import read_addresses
 from steelyard.station.boot_partition import CA_FILE
 from steelyard.station.card import Card
+from steelyard.station.cycles import read_cycles
 from steelyard.station.failures import AGAIN, CORRECT, state_of
 from steelyard.station.places import Places
 from steelyard.station.state import Phase, Shown, State, Watcher
@@ -83,7 +84,10 @@ class FirstBoot:
 
     async def attempt(self) -> State:
         """One attempt, and how it ended."""
-        state = await self._attempt()
+        try:
+            state = await self._attempt()
+        except Exception as error:  # noqa: BLE001 - whoever stands there is told, and it goes on
+            state = State(Phase.MACHINE, f"internal error ({type(error).__name__})", AGAIN)
         self._show(state)
         return state
 
@@ -116,17 +120,20 @@ class FirstBoot:
         return State(Phase.CLOCK, f"the clock is not set: it says {now:%Y-%m-%d %H:%M} UTC", _CLOCK)
 
     async def _enrol(self, card: Card, authority: str, code: ClaimCode) -> State:
+        cycles = read_cycles(card)
         with TemporaryDirectory(prefix="first-boot-") as directory:
             ca_file = Path(directory) / CA_FILE
-            ca_file.write_text(authority, "ascii")
+            ca_file.write_text(authority, "utf-8")
             wanted = Wanted(
                 card.platform_url,
                 ca_file,
                 self.places.enrolment,
                 self.places.smartbox_data,
                 card.serial,
+                station=card.station,
                 proxy=card.network.proxy,
                 time_zone=card.time_zone,
+                weighing=cycles,
             )
             done = await self.world.enrol(wanted, code)
         if done.fault is not None:

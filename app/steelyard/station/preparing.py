@@ -34,8 +34,9 @@ def prepare(places: Places, machine: Machine) -> Prepared:
     _wipe(places, faults)
     told = Told(
         device_code=read_device_code(),
-        card=card,
-        authority=authority.decode("ascii", "replace") if authority is not None else None,
+        card=card.without_wifi() if card is not None else None,
+        # What stands around the certificates may be in any encoding.
+        authority=authority.decode("utf-8", "replace") if authority is not None else None,
         fault=fault,
     )
     try:

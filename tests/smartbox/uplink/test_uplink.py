@@ -21,8 +21,9 @@ from steelyard.smartbox.errors import PlatformProblem, PlatformUnreached
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.outbox.outbox import Waiting
 from steelyard.smartbox.uplink.answers import read_answers
+from steelyard.smartbox.uplink.asking import failures_told
 from steelyard.smartbox.uplink.pace import Backoff
-from steelyard.smartbox.uplink.platform import make_tls_context
+from steelyard.smartbox.uplink.platform import make_session, make_tls_context
 
 
 async def test_a_backlog_goes_in_batches_of_a_hundred(desk: Desk) -> None:
@@ -179,7 +180,19 @@ async def test_a_cut_connection_is_a_push_back_and_none_at_all_is_not(desk: Desk
         await link.platform.register([ticket])
     async with silent_server(desk.platform.port):
         with pytest.raises(PlatformUnreached, match="ConnectionTimeoutError"):
-            await desk.link(timeout=0.8).platform.register([ticket])
+            # A second for the connection, and three more until nobody would know.
+            await desk.link(timeout=4.0).platform.register([ticket])
+
+
+async def test_a_name_that_cannot_be_looked_up_is_none_at_all(desk: Desk) -> None:
+    """The codec of names refuses it before anything is asked."""
+    url, tls = "https://a..b", make_tls_context(desk.stage.https.certificate_path)
+    async with make_session(tls, 5.0) as session:
+        with (
+            pytest.raises(PlatformUnreached, match=r"a\.\.b: the host's name cannot be looked up"),
+            failures_told(url),
+        ):
+            await session.get(url)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """Enrolling this SmartBox: a key of its own, a certificate, a log-in, a configuration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from steelyard.settings import as_toml
 from steelyard.smartbox.enrolment.files import CA_FILE, CONFIG_FILE, SECRET_FILE
 from steelyard.smartbox.enrolment.management import Management
 from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem
-from steelyard.smartbox.settings import SmartBoxSettings
+from steelyard.smartbox.settings import SmartBoxSettings, WeighingSettings
 from steelyard.smartbox.uplink.platform import make_session, make_tls_context
 
 TIMEOUT_SECONDS = 60.0
@@ -33,8 +33,11 @@ class Wanted:
     into: Path
     data_directory: Path
     serial: str | None = None
+    station: str | None = None
     proxy: str | None = None
     time_zone: str | None = None
+    # By weighbridge.
+    weighing: Mapping[str, WeighingSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,12 @@ async def enrol(wanted: Wanted, code: ClaimCode) -> Enrolled:
         raise EnrolmentRefused(
             f"the code is for the {certified.kind} {certified.serial}, and this is a SmartBox"
         )
+    station = _text(certified.configuration, "station")
+    if wanted.station not in {None, station}:
+        raise EnrolmentRefused(f"the code is for the station {station}, not {wanted.station}")
     certificate = device.check(certified.papers)
     values = _settings(wanted, device, certified.serial, certified.configuration)
+    values["weighbridges"] = _with_cycles(values, wanted.weighing)
     secret = _text(certified.configuration, "client_secret")
     more = {
         CONFIG_FILE: (as_toml("smartbox", values).encode(), PUBLIC),
@@ -88,7 +95,6 @@ async def enrol(wanted: Wanted, code: ClaimCode) -> Enrolled:
     }
     device.settle(certified.papers, more)
     config_file = device.into / CONFIG_FILE
-    station = _text(certified.configuration, "station")
     return Enrolled(config_file, station, certified.serial, certificate, _fault(values))
 
 
@@ -129,6 +135,31 @@ def _settings(
         **({"display_time_zone": wanted.time_zone} if wanted.time_zone is not None else {}),
         "weighbridges": bridges,
     }
+
+
+def _with_cycles(
+    values: dict[str, Any], cycles: Mapping[str, WeighingSettings]
+) -> list[dict[str, Any]]:
+    """The weighbridges, with their cycles. Raises ConfigurationError for one that cannot be."""
+    bridges: list[dict[str, Any]] = values["weighbridges"]
+    names = [bridge["name"] for bridge in bridges]
+    if strangers := sorted(set(cycles) - set(names)):
+        raise ConfigurationError(
+            f"weighing.{strangers[0]}: the station has no such weighbridge; it has "
+            f"{', '.join(names)}"
+        )
+    found = []
+    for bridge in bridges:
+        if (cycle := cycles.get(bridge["name"])) is None:
+            found.append(bridge)
+            continue
+        told = cycle.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        found.append(bridge | {"weighing": told})
+        fault = _fault(values | {"weighbridges": found[-1:]})
+        # What is wrong without the cycle is not the card's fault, and is told once it is enrolled.
+        if fault is not None and _fault(values | {"weighbridges": [bridge]}) is None:
+            raise ConfigurationError(f"weighing.{bridge['name']}: {fault}")
+    return found
 
 
 def _fault(values: dict[str, Any]) -> str | None:

@@ -27,6 +27,8 @@ def failures_told(url: str) -> Iterator[None]:
         raise PlatformUnreached(f"{url}: {type(error).__name__}: {error}") from None
     except TimeoutError:
         raise PlatformProblem(f"{url}: no answer in time") from None
+    except UnicodeError:  # by the codec of names, before anything is asked
+        raise PlatformUnreached(f"{url}: the host's name cannot be looked up") from None
     except (aiohttp.ClientError, OSError) as error:
         raise PlatformProblem(f"{url}: {type(error).__name__}: {error}") from None
 
