@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast, get_args
 
 import click
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -262,6 +263,21 @@ def ports_page() -> Iterator[str]:
     yield ""
     inside = [(one.name, one.port, one.purpose, one.kept_in_by) for one in INTERNAL]
     yield from table(("what", "where", "for", "kept in by"), inside)
+    yield from ("", "## Stations that run from an image", "")
+    yield "SSH from `image_ssh_sources`, and what `image_firewall_rules` of `playbooks/image.yml`"
+    yield "has. The first boot's page listens on all addresses until the SmartBox is enrolled; its"
+    yield "status page on 127.0.0.1. What is open and heard by no program answers nothing."
+    yield ""
+    variables = yaml.safe_load((ROOT / "playbooks/image.yml").read_text())[0]["vars"]
+    opened = [
+        (
+            f"{one.get('protocol', 'tcp')} {one['port']}",
+            "everyone" if one["sources"] == ["any"] else "private networks",
+            one["comment"],
+        )
+        for one in variables["image_firewall_rules"]
+    ]
+    yield from table(("port", "who may", "for"), opened)
 
 
 # What the playbooks ask of an inventory beside `consortium` and the roles' own variables.
@@ -300,6 +316,8 @@ PLAYBOOK_ARGUMENTS = {
     "rotate": "rotate-keys: vault, tokens or certificates.",
     "update_bundle": "update-stations: the signed .update of a build.",
     "update_wait_seconds": "update-stations: how long a station may take to start; 1800.",
+    "update_reserve_bytes": "update-stations: what stays free on a station's data partition while "
+    "it is brought; 128 MiB.",
     "image_signing_key": "image: the private key that signs. Required.",
     "image_version": "image: the version; the application's without it.",
     "image_output": "image: directory of what is made; build/image.",

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from infra.flash.errors import FlashRefused
-from infra.flash.orders import ClaimFromPlatform, read_secret
 from steelyard.station.card import Card
 
 TIMEOUT_SECONDS = 60
@@ -33,8 +32,8 @@ class Platform:
 
     def new_claim(self, device: str) -> str:
         """A claim code; earlier ones of the device are void. Raises FlashRefused."""
-        code = self._ask("POST", f"/v1/devices/{urllib.parse.quote(device, safe='')}/claim")
-        return str(code["code"])
+        answer = self._ask("POST", f"/v1/devices/{urllib.parse.quote(device, safe='')}/claim")
+        return self._text(answer, "code")
 
     def smartbox_of(self, station: str, serial: str | None) -> str:
         """The id of a station's SmartBox. Raises FlashRefused unless there is exactly one."""
@@ -44,7 +43,11 @@ class Platform:
                 f"{station}: the platform knows {len(stations)} stations of this name, and not "
                 "one: register it first, or name its SmartBox's id, device_id"
             )
-        words = {"station_id": stations[0]["id"], "kind": "smartbox", "status": "active"}
+        words = {
+            "station_id": self._text(stations[0], "id"),
+            "kind": "smartbox",
+            "status": "active",
+        }
         found = self._items("devices", words | ({"serial": serial} if serial else {}))
         if len(found) != 1:
             raise FlashRefused(
@@ -52,11 +55,22 @@ class Platform:
                 f"{f' with the serial {serial}' if serial else ''}, and not one: register it, or "
                 "name its id, device_id"
             )
-        return str(found[0]["id"])
+        return self._text(found[0], "id")
 
-    def _items(self, kind: str, query: dict[str, str]) -> list[dict[str, Any]]:
-        page = self._ask("GET", f"/v1/{kind}?{urllib.parse.urlencode(query)}")
-        return list(page["items"])
+    def _items(self, kind: str, query: dict[str, str]) -> list[Any]:
+        items = self._ask("GET", f"/v1/{kind}?{urllib.parse.urlencode(query)}").get("items")
+        if not isinstance(items, list):
+            raise self._strange()
+        return items
+
+    def _text(self, answer: Any, name: str) -> str:
+        found = answer.get(name) if isinstance(answer, dict) else None
+        if not isinstance(found, str):
+            raise self._strange()
+        return found
+
+    def _strange(self) -> FlashRefused:
+        return FlashRefused(f"{self._url} does not answer as a management API does")
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310 - the card's URL is https
@@ -73,16 +87,13 @@ class Platform:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise FlashRefused(f"{self._url} does not answer as a management API does")
+            raise self._strange()
         return answer
 
 
-def fetch_claim(card: Card, ca_file: Path, wanted: ClaimFromPlatform) -> str:
-    """A new claim code for a card. Raises FlashRefused."""
-    token = read_secret(wanted.token_file, "token_file")
-    platform = Platform(card.platform_url, ca_file, token)
-    device = wanted.device or platform.smartbox_of(card.station, card.serial)
-    return platform.new_claim(device)
+def fetch_claim(card: Card, platform: Platform, device: str | None) -> str:
+    """A new claim code for a card, whose SmartBox has this id. Raises FlashRefused."""
+    return platform.new_claim(device or platform.smartbox_of(card.station, card.serial))
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -69,11 +69,14 @@ def open_image(
     sums = path.with_name(path.name + ".sha256")
     told = _read_signed(sums, _signature(path), public_key)
     total, done, digest = path.stat().st_size, 0, hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            progress(done, total)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+                done += len(chunk)
+                progress(done, total)
+    except OSError as error:
+        raise FlashRefused(f"{path}: cannot be read: {error.strerror}") from None
     if digest.hexdigest() != told:
         raise FlashRefused(f"{path} is damaged: it has not the checksum of {sums.name}")
     return Image(path, read_block_map(_map(path)), told)

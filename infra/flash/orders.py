@@ -13,6 +13,8 @@ from infra.flash.files import read_file
 from steelyard.errors import ConfigurationError
 from steelyard.secret_files import read_secret_line
 from steelyard.station.card import Card, explain
+from steelyard.station.cycles import read_cycles
+from steelyard.station.errors import CardUnusable
 
 _MAX_CA_BYTES = 65_536
 
@@ -63,9 +65,13 @@ def make_card(order: Order, claim: str | None = None) -> Card:
     if claim is not None:
         document["claim"] = claim
     try:
-        return Card.model_validate(document)
+        card = Card.model_validate(document)
+        read_cycles(card)
     except ValidationError as error:
         raise FlashRefused(f"{order.station}: {explain(error)}") from None
+    except CardUnusable as problem:
+        raise FlashRefused(f"{order.station}: {problem.detail}") from None
+    return card
 
 
 def read_authority(order: Order) -> bytes:

@@ -8,7 +8,7 @@ from infra.flash import boot_files, claims
 from infra.flash.devices import Device, check, inspect, run_lsblk
 from infra.flash.errors import FlashRefused
 from infra.flash.image import open_image
-from infra.flash.orders import Order, make_card, read_authority
+from infra.flash.orders import Order, make_card, read_authority, read_secret
 from infra.flash.partitions import boot_partition
 from infra.flash.target import Target
 from infra.flash.writing import Progress, verify, write_image
@@ -37,6 +37,7 @@ def look(order: Order, lsblk: Callable[[], str] = run_lsblk) -> Device:
     boot_files.check_programs()
     make_card(order)
     read_authority(order)
+    _read_token(order)
     image = open_image(order.image, order.public_key)
     device = inspect(order.device, lsblk)
     check(device, image.size)
@@ -47,6 +48,7 @@ def flash(order: Order, progress: Progress, lsblk: Callable[[], str] = run_lsblk
     """Write the image, prove it, and write the station's settings. Raises FlashRefused."""
     boot_files.check_programs()
     card, authority = make_card(order), read_authority(order)
+    token = _read_token(order)
     image = open_image(
         order.image, order.public_key, lambda done, total: progress("check", done, total)
     )
@@ -60,10 +62,17 @@ def flash(order: Order, progress: Progress, lsblk: Callable[[], str] = run_lsblk
         written = write_image(image, target, progress)
         partition = boot_partition(written.head, image.size)
         verify(image, written, target, progress)
-        if order.claim_from_platform is not None:
-            code = claims.fetch_claim(card, order.ca_file, order.claim_from_platform)
+        if token is not None and order.claim_from_platform is not None:
+            platform = claims.Platform(card.platform_url, order.ca_file, token)
+            code = claims.fetch_claim(card, platform, order.claim_from_platform.device)
             card = make_card(order, code)
         files = {FILE: card.as_json(), CA_FILE: authority}
         boot_files.write_files(target, partition, files, progress)
         target.reread_table()
     return Flashed(order.station, device.path, image.size, written.sha256, card.claim is not None)
+
+
+def _read_token(order: Order) -> str | None:
+    """The administrator's token, where a claim code is asked for. Raises FlashRefused."""
+    wanted = order.claim_from_platform
+    return None if wanted is None else read_secret(wanted.token_file, "token_file")

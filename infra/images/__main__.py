@@ -23,6 +23,9 @@ def main() -> int:
     except ImageProblem as problem:
         sys.stderr.write(f"image: {problem}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(f"image: {error.filename}: {error.strerror}\n")
+        return 1
     return 0
 
 

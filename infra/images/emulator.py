@@ -48,7 +48,8 @@ class Emulator:
 
     card: Path
     directory: Path
-    memory: int = 1024
+    # MiB: what the smallest board, a Zero 2 W, has.
+    memory: int = 512
     processors: int = 2
     starts: int = 0
     # Of other stations, as in readers that somebody plugged in.

@@ -11,7 +11,11 @@ def make_key(path: Path) -> None:
     if path.exists():
         raise ImageProblem(f"{path} is there already: a key that stations trust is not replaced")
     path.touch(mode=0o600)
-    run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", path])
+    try:
+        run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", path])
+    except ImageProblem:
+        path.unlink()
+        raise
 
 
 def public_key(key: Path, path: Path) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import flash_kit
 from flash_kit import BOOT_BYTES, BOOT_START, IMAGE_BYTES, MIB, MadeImage, make_device, order
+from infra.flash.claims import Platform, fetch_claim
 from infra.flash.devices import Device
 from infra.flash.errors import FlashRefused
 from infra.flash.orders import Order
@@ -21,7 +22,7 @@ from infra.flash.partitions import read_partitions
 from infra.flash.service import flash, look
 from infra.flash.target import Target
 from registry_world import write_certificate
-from steelyard.station.card import read_card
+from steelyard.station.card import Card, read_card
 
 CODE = "0123-4567-89AB-CDEF-GHJK-MNPQ"
 
@@ -243,6 +244,7 @@ def test_one_device_is_written_by_one(made: MadeImage, device: Path, ca_file: Pa
             {"network": {"wifi": {"ssid": "x", "country": "PT", "passphrase": "secret-phrase"}}},
             "network.wifi.passphrase must not stand in the inventory",
         ),
+        ({"weighing": {"wb-1": {"mode": "manual"}}}, "weighing.wb-1.mode: Input should be"),
         (
             {"network": {"wifi": {"ssid": "x", "country": "PT", "passphrase_file": "nowhere"}}},
             "network.wifi.passphrase_file: nowhere cannot be read",
@@ -262,6 +264,63 @@ def test_wrong_settings_are_told_before_anything_is_erased(
         assert "secret-phrase" not in str(refusal.value)
         assert CODE not in str(refusal.value)
     assert device.read_bytes() == before
+
+
+def test_a_token_that_is_not_there_is_told_before_anything_is_erased(
+    made: MadeImage, device: Path, ca_file: Path
+) -> None:
+    """It is needed last, when the image is on the card."""
+    before = device.read_bytes()
+    words = order(made, device, ca_file, claim_from_platform={"token_file": "/nowhere/token"})
+    for step in (lambda: flash(told(words), quiet), lambda: look(told(words))):
+        with pytest.raises(FlashRefused, match="token_file: /nowhere/token cannot be read"):
+            step()
+    assert device.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [{}],
+        [{"items": {}}],
+        [{"items": ["north"]}],
+        [{"items": [{"name": "north"}]}],
+        [{"items": [{"id": "1"}]}, {"items": [{"id": 2}]}],
+        [{"items": [{"id": "1"}]}, {"items": [{"id": "2"}]}, {}],
+        [{"items": [{"id": "1"}]}, {"items": [{"id": "2"}]}, {"code": None}],
+    ],
+)
+def test_an_answer_that_is_no_management_apis_is_told(answers: list) -> None:
+    """Whatever somebody else's server says in JSON."""
+    left = list(answers)
+
+    class Odd(Platform):
+        def __init__(self) -> None:
+            self._url = "https://platform.example"
+
+        def _ask(self, method: str, path: str) -> dict:
+            return left.pop(0)
+
+    card = Card(version=1, station="north", host_name="n", platform_url="https://platform.example")
+    with pytest.raises(FlashRefused, match="does not answer as a management API does"):
+        fetch_claim(card, Odd(), None)
+    assert left == []
+
+
+def test_an_image_that_breaks_while_it_is_read_is_told(
+    made: MadeImage, device: Path, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may open everything: a disk may still fail."""
+    real = Path.open
+
+    def failing(path: Path, *words: object, **more: object) -> object:
+        if path == made.path:
+            raise OSError(5, "Input/output error", str(path))
+        return real(path, *words, **more)
+
+    monkeypatch.setattr(Path, "open", failing)
+    with pytest.raises(FlashRefused, match=r"img\.xz: cannot be read: Input/output error"):
+        look(told(order(made, device, ca_file)))
 
 
 def test_a_secret_that_others_can_read_is_refused(

@@ -154,6 +154,16 @@ def test_many_cards_at_once(words: list[str], tmp_path: Path) -> None:
         assert f"north: {step} 100 %" in said
     assert PHRASE not in said
     assert CODE not in said
+    assert "without a claim code" not in said
+
+
+def test_a_card_without_a_claim_code_is_said_to_be_one(words: list[str], tmp_path: Path) -> None:
+    """Before anything is asked or erased, and by --check as well."""
+    card = make_device(tmp_path / "card.img")
+    own = ("-e", "flash_claims_directory=", "-e", "station=north", "-e", f"device={card}")
+    code, said = play(*words, *own, "--check")
+    assert code == 0, said
+    assert "north: without a claim code. Name claim_file" in said
 
 
 def test_one_device_under_two_names_is_refused(words: list[str], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import tarfile
 import pytest
 
 from image_kit import BOARD, sha256
+from infra.images.__main__ import main
 from infra.images.signing import make_key, public_key
 from infra.images.station.errors import SlotProblem
 from infra.images.station.install import Station, install
@@ -102,6 +103,23 @@ def test_another_signature_is_refused(station, update, tmp_path):
     with update.open("rb") as file:
         refused(station, file, "not signed by whom")
     assert (station.boot / "b/vmlinuz").read_bytes() == b"old"
+
+
+def test_a_key_is_whole_or_not_there(tmp_path, monkeypatch, capsys):
+    """What fails is one sentence, and leaves nothing that the next call would not replace."""
+    for path, sentence in ((tmp_path / "no/key.pem", "No such file"), (tmp_path / "key.pem", "")):
+        monkeypatch.setattr("sys.argv", ["images", "key", str(path)])
+        with monkeypatch.context() as broken:
+            broken.setattr("infra.images.programs._PATH", "/nowhere")
+            assert main() == 1
+        said = capsys.readouterr().err
+        assert said.startswith("image: ")
+        assert sentence in said
+        assert not path.exists()
+    assert main() == 0
+    assert b"PRIVATE KEY" in (tmp_path / "key.pem").read_bytes()
+    assert main() == 1
+    assert "is there already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("at", range(2, 6))

@@ -8,7 +8,7 @@ from steelyard.station.errors import CardUnusable
 
 
 def read_cycles(card: Card) -> dict[str, WeighingSettings]:
-    """By the weighbridge's name. Raises CardUnusable for what the SmartBox would not take."""
+    """By the weighbridge's name. Raises CardUnusable with one sentence."""
     found = {}
     for bridge, values in (card.weighing or {}).items():
         try:

@@ -112,7 +112,7 @@ def test_it_is_what_its_card_says(started, station):
 
 
 def test_the_card_keeps_its_code_until_it_is_used(station):
-    """Under the eyes of root alone; BOOT is not written meanwhile."""
+    """Under the eyes of root alone."""
     assert station.file("/boot/firmware/steelyard/station.json").mode & 0o077 == 0
     assert station.file("/data/steelyard/station/station.json").mode == 0o600
     assert "0123" not in station.file("/data/steelyard/station/station.json").content_string
@@ -137,7 +137,10 @@ def test_the_root_is_read_only_and_what_is_written_is_forgotten(station):
 
 
 def test_data_is_journalled_and_fills_the_card(station):
-    """It has grown at the first start: the card is of 3 GiB."""
+    """It was checked, and has grown at the first start: the card is of 3 GiB."""
+    check = "systemd-fsck@dev-steelyard-data.service"
+    said = station.check_output(f"systemctl show -p Result -p ActiveState {check}")
+    assert said.splitlines() == ["Result=success", "ActiveState=active"]
     kind, size = station.check_output("findmnt -bno FSTYPE,SIZE /data").split()
     assert kind == "ext4"
     assert int(size) > 1_500_000_000
