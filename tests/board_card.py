@@ -47,3 +47,18 @@ def flash_card(
         return flash(order, lambda *_: None)
     finally:
         claim_file.unlink()
+
+
+LISTENERS = "ss -Hltun"
+# DHCP's clients.
+LEASES = {("udp", "68"), ("udp", "546")}
+
+
+def open_ports(listeners: str) -> set[tuple[str, str]]:
+    """Protocols and ports that LISTENERS shows, but for those on loopback."""
+    found = [line.split() for line in listeners.splitlines()]
+    return {
+        (words[0], words[4].rsplit(":", 1)[1])
+        for words in found
+        if not words[4].startswith(("127.", "[::1]"))
+    }

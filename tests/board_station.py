@@ -177,15 +177,22 @@ class BoardStation:
             one.wait(60)
         self._cells.clear()
 
-    def left(self) -> int:
-        """How many weights the load cells have still to bring to the SmartBox's acknowledgement."""
-        left = 0
-        for serial, rows in self._plan.cells.items():
+    def positions(self) -> list[int]:
+        """How many weights each load cell has brought to the SmartBox's acknowledgement."""
+        found = []
+        for serial in self._plan.cells:
             position = Position(self._cell(serial) / "position")
             position.close()
-            # The first line names the columns.
-            left += len(rows.read_text("utf-8").splitlines()) - 1 - position.next
-        return left
+            found.append(position.next)
+        return found
+
+    def left(self) -> int:
+        """How many weights the load cells have still to bring."""
+        # The first line names the columns.
+        rows = sum(
+            len(one.read_text("utf-8").splitlines()) - 1 for one in self._plan.cells.values()
+        )
+        return rows - sum(self.positions())
 
     def ask(self, *words: str) -> str:
         """What a command of the SmartBox's says."""

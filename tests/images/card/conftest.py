@@ -3,7 +3,9 @@
 `make test-image` builds it. STEELYARD_IMAGE is the directory of a build's outputs.
 """
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from infra.images.build import BOARD
 from infra.images.card import Layout
 from infra.images.definition import read_definition
 from infra.images.emulator import Emulator, why_not_here
+from infra.images.update import make_update
 from steelyard.pki.authority import Authority
 
 VARIABLE = "STEELYARD_IMAGE"
@@ -98,3 +101,63 @@ def board(blank_board, built, operator):
         claim="0123-4567-89AB-CDEF-GHJK-MNPQ",
     )
     return blank_board
+
+
+@pytest.fixture(scope="module")
+def signing_key(built):
+    """The key that the image was signed with."""
+    path = built.parent / "test-key.pem"
+    if not path.exists():
+        pytest.skip(f"needs the key of the build, {path} (make test-image)")
+    return path
+
+
+@pytest.fixture(scope="module")
+def parts(image, layout, unpacked, tmp_path_factory):
+    """The slot's files, and the root, to make other updates of."""
+    slot = tmp_path_factory.mktemp("parts") / "slot"
+    slot.mkdir()
+    command = ["mcopy", "-s", "-m", "-i", f"{image}@@4M", "::a", str(slot)]
+    subprocess.run(command, check=True)
+    for one in (slot / "a").iterdir():
+        one.rename(slot / one.name)
+    (slot / "a").rmdir()
+    return slot, unpacked
+
+
+@pytest.fixture
+def make(parts, signing_key, board_name, tmp_path):
+    """Makes an update of the image's files, changed."""
+
+    def make(version: str, change):
+        slot, root = parts
+        tree = tmp_path / version
+        shutil.copytree(root, tree, symlinks=True)
+        told = tree / "usr/share/steelyard/release.json"
+        release = {**json.loads(told.read_text()), "version": version}
+        told.write_text(json.dumps(release))
+        change(tree)
+        squashfs = tmp_path / f"{version}.squashfs"
+        options = [
+            "-noappend",
+            "-quiet",
+            "-no-progress",
+            "-comp",
+            "zstd",
+            "-Xcompression-level",
+            "3",
+        ]
+        subprocess.run(["mksquashfs", tree, squashfs, *options], check=True)
+        path = tmp_path / f"{version}.update"
+        make_update(
+            path,
+            squashfs=squashfs,
+            slot=slot,
+            key=signing_key,
+            version=version,
+            board=board_name,
+            epoch=1_700_000_000,
+        )
+        return path
+
+    return make

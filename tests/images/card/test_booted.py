@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 import testinfra
 
+from board_card import LEASES, LISTENERS, open_ports
 from infra.images.archive import file_sha256
 from infra.images.emulator import PAGE
 
@@ -76,15 +77,9 @@ def test_it_comes_up_in_slot_a(started, station):
 
 def test_only_what_is_meant_listens(station):
     """SSH, the first boot's page, and the station's name; the SmartBox is not there yet."""
-    lines = station.check_output("ss -Hltun").splitlines()
-    ports = {
-        (line.split()[0], line.split()[4].rsplit(":", 1)[1])
-        for line in lines
-        if not line.split()[4].startswith(("127.", "[::1]"))
-    }
-    # UDP 68 and 546 are the leases.
+    ports = open_ports(station.check_output(LISTENERS))
     wanted = {("tcp", "22"), ("tcp", "8190"), ("udp", "5353")}
-    assert wanted <= ports <= wanted | {("udp", "68"), ("udp", "546")}
+    assert wanted <= ports <= wanted | LEASES
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from board_card import LEASES, LISTENERS, open_ports
 from board_station import DATA, BoardStage, BoardStation, BoardWorkspace
+from board_updates import (
+    READY,
+    SECONDS,
+    goes_back,
+    install,
+    leave_the_smartbox_out,
+)
+from board_updates import status as slots
 from infra.images.errors import ImageProblem
 from steelyard.demo.client import https_session
 from steelyard.demo.plan import read_plan
@@ -19,10 +28,8 @@ from steelyard.demo.processes import Processes
 from steelyard.demo.stage import Options
 
 WEIGHINGS = Path(__file__).parents[3] / "data/weighings-600.csv"
-READY = "steelyard: ready after"
-SECONDS = 1800
 CUTS = int(os.environ.get("STEELYARD_POWER_CUTS", "20"))
-TICKETS = 100
+TICKETS = 150
 # A weight every so many seconds from each cell.
 INTERVAL = 20.0
 # What a time server's client does once it has the time (adjtimex(2): the errors, and a status
@@ -35,7 +42,7 @@ SYNCHRONISED = (
 
 
 def first_weighings(path: Path) -> Path:
-    """The first hundred weighings of the paper's first station."""
+    """The first TICKETS weighings of the paper's first station."""
     lines = WEIGHINGS.read_text().splitlines(keepends=True)
     own = [line for line in lines[1:] if line.startswith("station-1,")]
     path.write_text("".join([lines[0], *own[:TICKETS]]))
@@ -95,20 +102,27 @@ async def enrolled(station: BoardStation) -> None:
             await asyncio.sleep(3)
 
 
-async def weighed(station, left):
-    """Wait until fewer weights than these are left to send."""
+async def weighed_anew(station, reached):
+    """Wait until a weighing was complete that no cell had begun when this start did.
+
+    `reached` is what the foremost cell had brought by then. What it sent next may have become a
+    ticket whose acknowledgement the cut took away; what comes after that is of this start alone.
+    """
     ends = time.monotonic() + SECONDS
-    while station.left() >= left:
-        assert time.monotonic() < ends, f"no weight was taken in {SECONDS} s: {left} are left"
+    while max(station.positions()) < reached + 2:
+        assert time.monotonic() < ends, f"nothing was weighed in {SECONDS} s: {reached} before"
         await asyncio.sleep(0.5)
 
 
 @pytest.mark.timeout(0)
-async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, operator, built):
+async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(
+    blank_board, operator, built, make
+):
     """From the card to receipts: each weighing has one ticket in the end, and the alibi is whole.
 
     The tickets are compared with the file, field by field, as the customer finds them.
-    The claim code is nowhere on the card any more once it was used.
+    The claim code is nowhere on the card any more once it was used. At last an update leaves what
+    was weighed and who the station is, and one without a SmartBox goes back.
     """
     board = blank_board
     with tempfile.TemporaryDirectory() as scratch:
@@ -119,14 +133,15 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, 
             await station.enrol_cells(INTERVAL)
             station.weigh()
             pause = random.Random(os.environ.get("STEELYARD_SEED", "steelyard"))  # noqa: S311 - no secret
-            counted, left = [], [station.left()]
+            counted, left, reached = [], [], 0
             for number in range(CUTS):
-                # Each time power is there, something is weighed, however slow this computer is.
-                await weighed(station, left[-1])
+                # Each time power is there, a ticket is made, however slow this computer is.
+                await weighed_anew(station, reached)
                 await asyncio.sleep(pause.uniform(1, 15))
+                board.cut()
+                reached = max(station.positions())
                 left.append(station.left())
                 assert left[-1] > 0, f"everything was weighed before cut {number}"
-                board.cut()
                 if number == 0:
                     assert board.on_boot() == [
                         "README.txt",
@@ -139,7 +154,7 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, 
             await asyncio.to_thread(station.hurry, 0.5)
             await station.wait_for(TICKETS, SECONDS)
             told = await asyncio.to_thread(station.ask, "alibi", "verify", DATA)
-            at_cuts = f"{CUTS} cuts with {left[1:]} weights to go"
+            at_cuts = f"{CUTS} cuts with {left} weights to go"
             print(f"\n{at_cuts}, ready again after {counted} s; {told}")
             assert f"{TICKETS} records" in told
             status = await asyncio.to_thread(station.status)
@@ -155,8 +170,31 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(blank_board, 
                 own.append(ticket["terminalRestartValue"])
             assert all(own == sorted(own) for own in starts.values())
             different = {start for own in starts.values() for start in own}
-            # Not one for each start: a few weights need not be a ticket yet.
-            assert len(different) > 1
+            # One for each time that the power came: it starts once more where it enrols.
+            assert len(different) > CUTS
             print(f"the ledger has each as it was weighed, in {len(different)} different starts")
             await asyncio.to_thread(station.board.ssh, station.key, SYNCHRONISED)
             await station.knows_the_time_by("kernel", SECONDS)
+            ports = open_ports(await asyncio.to_thread(board.ssh, operator, LISTENERS))
+            wanted = {("tcp", "22"), ("udp", "5684"), ("udp", "5353")}
+            assert wanted <= ports <= wanted | LEASES
+            await keeps_what_it_has(station, make)
+
+
+async def keeps_what_it_has(station, make):
+    """An update of the enrolled station, and one that is not well."""
+    board, key = station.board, station.key
+    await asyncio.to_thread(install, board, key, make("9.1", lambda tree: None))
+    board.start()
+    await asyncio.to_thread(board.wait_for, "root-b is well", SECONDS)
+    missing = "the other is started: the SmartBox does not answer"
+    await asyncio.to_thread(goes_back, board, key, make("9.2", leave_the_smartbox_out), missing)
+    told = await asyncio.to_thread(slots, board, key)
+    assert (told["running"], told["version"]) == ("b", "9.1")
+    await enrolled(station)
+    await station.knows_the_time_by("platform", SECONDS)
+    told = await asyncio.to_thread(station.ask, "alibi", "verify", DATA)
+    assert f"{TICKETS} records" in told
+    told = await asyncio.to_thread(station.status)
+    assert (told["tickets"]["registered"], told["alibi_records"]) == (TICKETS, TICKETS)
+    print("an update kept them, and an update without a SmartBox went back")
