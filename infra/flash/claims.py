@@ -3,6 +3,7 @@
 Asked for last, when the image is on the card: a code does not live long.
 """
 
+import http.client
 import json
 import ssl
 import urllib.error
@@ -16,6 +17,8 @@ from steelyard.station.card import Card
 
 TIMEOUT_SECONDS = 60
 _MAX_ANSWER_BYTES = 1024 * 1024
+# What reading somebody else's answer may raise: no HTTP, no JSON, or lists in lists without end.
+_STRANGE = (http.client.HTTPException, ValueError, RecursionError)
 
 
 class Platform:
@@ -84,7 +87,7 @@ class Platform:
         except OSError as error:
             reason = getattr(error, "reason", error)
             raise FlashRefused(f"{self._url} cannot be reached: {reason}") from None
-        except ValueError:
+        except _STRANGE:
             answer = None
         if not isinstance(answer, dict):
             raise self._strange()
@@ -107,5 +110,5 @@ def _told(error: urllib.error.HTTPError) -> str:
     try:
         problem = json.loads(error.read(_MAX_ANSWER_BYTES))
         return str(problem.get("detail") or problem["title"])[:300]
-    except (ValueError, KeyError, AttributeError, OSError):
+    except (*_STRANGE, KeyError, AttributeError, OSError):
         return str(error.reason)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from infra.flash.block_map import BlockMap, read_block_map
 from infra.flash.errors import FlashRefused
-from infra.flash.files import read_file
+from infra.flash.files import is_file, read_file
 
 CHUNK = 4 * 1024 * 1024
 _SUM = re.compile(r"([0-9a-f]{64})(?:\s|$)")
@@ -64,12 +64,13 @@ def open_image(
 
     `progress` is told the bytes read, and how many there are.
     """
-    if path.suffix != ".xz" or not path.is_file():
+    if path.suffix != ".xz" or not is_file(path):
         raise FlashRefused(f"{path}: must be an image file, as station.img.xz")
     sums = path.with_name(path.name + ".sha256")
     told = _read_signed(sums, _signature(path), public_key)
-    total, done, digest = path.stat().st_size, 0, hashlib.sha256()
+    done, digest = 0, hashlib.sha256()
     try:
+        total = path.stat().st_size
         with path.open("rb") as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
@@ -115,7 +116,7 @@ def _map(path: Path) -> Path:
 
 def _first(path: Path, names: tuple[str, ...], what: str) -> Path:
     for name in names:
-        if (beside := path.with_name(name)).is_file():
+        if is_file(beside := path.with_name(name)):
             return beside
     raise FlashRefused(f"{path} has no {what} beside it: {' or '.join(names)}")
 

@@ -75,4 +75,12 @@ def flash(order: Order, progress: Progress, lsblk: Callable[[], str] = run_lsblk
 def _read_token(order: Order) -> str | None:
     """The administrator's token, where a claim code is asked for. Raises FlashRefused."""
     wanted = order.claim_from_platform
-    return None if wanted is None else read_secret(wanted.token_file, "token_file")
+    if wanted is None:
+        return None
+    token = read_secret(wanted.token_file, "token_file")
+    # It goes into a header.
+    if not (token.isascii() and token.isprintable()):
+        raise FlashRefused(
+            f"token_file: {wanted.token_file} must hold an access token, on one line"
+        )
+    return token

@@ -24,7 +24,9 @@ def main() -> int:
         sys.stderr.write(f"image: {problem}\n")
         return 1
     except OSError as error:
-        sys.stderr.write(f"image: {error.filename}: {error.strerror}\n")
+        reason = error.strerror or str(error)
+        named = reason if error.filename is None else f"{error.filename}: {reason}"
+        sys.stderr.write(f"image: {named}\n")
         return 1
     return 0
 

@@ -8,12 +8,15 @@ from infra.images.programs import run
 
 def make_key(path: Path) -> None:
     """A new private key, readable by its owner alone. Raises ImageProblem where there is one."""
-    if path.exists():
-        raise ImageProblem(f"{path} is there already: a key that stations trust is not replaced")
-    path.touch(mode=0o600)
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        raise ImageProblem(
+            f"{path} is there already: a key that stations trust is not replaced"
+        ) from None
     try:
         run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", path])
-    except ImageProblem:
+    except BaseException:
         path.unlink()
         raise
 

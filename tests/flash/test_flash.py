@@ -4,9 +4,13 @@ import json
 import lzma
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -278,6 +282,64 @@ def test_a_token_that_is_not_there_is_told_before_anything_is_erased(
     assert device.read_bytes() == before
 
 
+@pytest.mark.parametrize("text", ["tök", "two\nlines"])
+def test_a_token_that_is_none_is_told_before_anything_is_erased(
+    made: MadeImage, device: Path, ca_file: Path, tmp_path: Path, text: str
+) -> None:
+    """No header takes it; and it is shown to nobody."""
+    before = device.read_bytes()
+    path = flash_kit.secret_file(tmp_path / "token", text)
+    words = order(made, device, ca_file, claim_from_platform={"token_file": str(path)})
+    for step in (lambda: flash(told(words), quiet), lambda: look(told(words))):
+        with pytest.raises(FlashRefused, match="must hold an access token") as refusal:
+            step()
+        assert text not in str(refusal.value)
+    assert device.read_bytes() == before
+
+
+@contextmanager
+def answering(directory: Path, answer: bytes) -> Iterator[Platform]:
+    """What a server of these bytes looks like to us."""
+    authority, certificate, key = write_certificate(directory)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        with context.wrap_socket(plain, server_side=True) as connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield Platform(f"https://127.0.0.1:{listener.getsockname()[1]}", authority, "token")
+        thread.join()
+
+
+OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"220 mail.example ready\r\n\r\n", "does not answer as a management API does"),
+        (OK + CHUNKED, "does not answer as a management API does"),
+        (OK + b"\r\n" + b"[" * 100_000, "does not answer as a management API does"),
+        (OK + b"\r\n<html>", "does not answer as a management API does"),
+        (OK + b'\r\n["code"]', "does not answer as a management API does"),
+        (b"HTTP/1.1 403 Forbidden\r\n" + CHUNKED, "answers 403: Forbidden"),
+        (b'HTTP/1.1 403 Forbidden\r\n\r\n["title"]', "answers 403: Forbidden"),
+    ],
+)
+def test_whatever_a_server_sends_is_one_sentence(
+    tmp_path: Path, answer: bytes, sentence: str
+) -> None:
+    """The card is written by then: its user must learn why it has no claim."""
+    with answering(tmp_path, answer) as platform, pytest.raises(FlashRefused, match=sentence):
+        platform.new_claim("x")
+
+
 @pytest.mark.parametrize(
     "answers",
     [
@@ -320,6 +382,19 @@ def test_an_image_that_breaks_while_it_is_read_is_told(
 
     monkeypatch.setattr(Path, "open", failing)
     with pytest.raises(FlashRefused, match=r"img\.xz: cannot be read: Input/output error"):
+        look(told(order(made, device, ca_file)))
+
+
+def test_an_image_that_nobody_may_look_at_is_told(
+    made: MadeImage, device: Path, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory that is closed to us."""
+
+    def closed(path: Path, *_: object) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    with pytest.raises(FlashRefused, match=r"img\.xz: cannot be read: Permission denied"):
         look(told(order(made, device, ca_file)))
 
 

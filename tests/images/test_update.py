@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import tarfile
 
 import pytest
@@ -120,6 +121,39 @@ def test_a_key_is_whole_or_not_there(tmp_path, monkeypatch, capsys):
     assert b"PRIVATE KEY" in (tmp_path / "key.pem").read_bytes()
     assert main() == 1
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), KeyboardInterrupt()])
+def test_whatever_ends_openssl_leaves_no_key(tmp_path, monkeypatch, error):
+    """Not only its own failure."""
+
+    def fails(_):
+        raise error
+
+    monkeypatch.setattr("infra.images.signing.run", fails)
+    with pytest.raises(type(error)):
+        make_key(tmp_path / "key.pem")
+    assert not (tmp_path / "key.pem").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device"), "image: No space left on device\n"),
+        (shutil.Error("a tree is not copied"), "image: a tree is not copied\n"),
+        (OSError(28, "No space left", "/x"), "image: /x: No space left\n"),
+    ],
+)
+def test_an_error_of_the_system_is_one_sentence(monkeypatch, capsys, error, sentence):
+    """Also where it names no file."""
+
+    def fails(_):
+        raise error
+
+    monkeypatch.setattr("infra.images.__main__.make_key", fails)
+    monkeypatch.setattr("sys.argv", ["images", "key", "x"])
+    assert main() == 1
+    assert capsys.readouterr().err == sentence
 
 
 @pytest.mark.parametrize("at", range(2, 6))
