@@ -4,7 +4,6 @@ Asked for last, when the image is on the card: a code does not live long.
 """
 
 import http.client
-import json
 import ssl
 import urllib.error
 import urllib.parse
@@ -13,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from infra.flash.errors import FlashRefused
+from steelyard.json_text import read_json
 from steelyard.station.card import Card
 
 TIMEOUT_SECONDS = 60
 _MAX_ANSWER_BYTES = 1024 * 1024
-# What reading somebody else's answer may raise: no HTTP, no JSON, or lists in lists without end.
-_STRANGE = (http.client.HTTPException, ValueError, RecursionError)
+# What reading somebody else's answer may raise: it is no HTTP, or no JSON.
+_STRANGE = (http.client.HTTPException, ValueError)
 
 
 class Platform:
@@ -81,7 +81,7 @@ class Platform:
         )
         try:
             with self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
-                answer = json.loads(response.read(_MAX_ANSWER_BYTES))
+                answer = read_json(response.read(_MAX_ANSWER_BYTES))
         except urllib.error.HTTPError as error:
             raise FlashRefused(f"{self._url} answers {error.code}: {_told(error)}") from None
         except OSError as error:
@@ -108,7 +108,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _told(error: urllib.error.HTTPError) -> str:
     try:
-        problem = json.loads(error.read(_MAX_ANSWER_BYTES))
+        problem = read_json(error.read(_MAX_ANSWER_BYTES))
         return str(problem.get("detail") or problem["title"])[:300]
     except (*_STRANGE, KeyError, AttributeError, OSError):
         return str(error.reason)
