@@ -73,7 +73,12 @@ INFRA = Path(__file__).parent.parent / "infra"
 INFRA_ALLOWED: dict[str, set[str]] = {
     "consortium": set(),
     "firewall": set(),
-    "flash": {"steelyard.station", "steelyard.secret_files", "steelyard.errors"},
+    "flash": {
+        "steelyard.station",
+        "steelyard.secret_files",
+        "steelyard.errors",
+        "steelyard.json_text",
+    },
     "machines": {"steelyard.network"},
     "images": set(),
     "plain": set(),
