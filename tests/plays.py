@@ -1,4 +1,4 @@
-"""Runs a play of a test's own on this computer, with the checkout's roles."""
+"""Runs the checkout's playbooks on this computer, and plays of a test's own with its roles."""
 
 import os
 import subprocess
@@ -23,3 +23,23 @@ def run_play(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
             "ANSIBLE_NOCOLOR": "1",
         },
     )
+
+
+def user_environment() -> dict[str, str]:
+    """Words without colours, and none about Ansible's own future."""
+    return os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_DEPRECATION_WARNINGS": "0"}
+
+
+def run_checkout(*words: str | Path, **environment: str) -> tuple[int, str]:
+    """A playbook of the checkout's, without a terminal: its status, what it says on one line."""
+    done = subprocess.run(
+        [PLAYBOOK, *words],
+        cwd=ROOT,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=user_environment() | environment,
+    )
+    return done.returncode, " ".join(done.stdout.split())

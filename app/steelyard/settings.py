@@ -98,24 +98,22 @@ def as_toml(section: str, values: Mapping[str, Any]) -> str:
 
     Texts must be printable; what a program writes for `load` to read.
     """
-    plain = {
-        name: value
-        for name, value in values.items()
-        if not (_is_tables(value) or isinstance(value, dict))
-    }
+    plain = {name: value for name, value in values.items() if not _has_tables(value)}
     lines = [f"[{section}]", *(f"{name} = {_toml(value)}" for name, value in plain.items())]
-    for name, tables in values.items():
-        if isinstance(tables, dict):
-            lines += ["", as_toml(f"{section}.{name}", tables).rstrip("\n")]
+    for name, value in values.items():
+        if name in plain:
             continue
-        for table in tables if name not in plain else ():
+        for table in value if isinstance(value, list) else [value]:
             header, _, rest = as_toml(f"{section}.{name}", table).partition("\n")
-            lines += ["", f"[{header}]", rest.rstrip("\n")]
+            lines += ["", f"[{header}]" if isinstance(value, list) else header, rest.rstrip("\n")]
     return "\n".join(lines) + "\n"
 
 
-def _is_tables(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+def _has_tables(value: object) -> bool:
+    """Whether it is a table, or a list of them."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(one, dict) for one in value)
+    return isinstance(value, dict)
 
 
 def _toml(value: object) -> str:

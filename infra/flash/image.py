@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from infra.flash.block_map import BlockMap, read_block_map
 from infra.flash.errors import FlashRefused
-from infra.flash.files import is_file, read_file
+from infra.flash.files import is_file, read_file, reading
 
 CHUNK = 4 * 1024 * 1024
 _SUM = re.compile(r"([0-9a-f]{64})(?:\s|$)")
@@ -41,7 +41,7 @@ class Image:
         """
         count = 0
         try:
-            with self.path.open("rb") as file:
+            with reading(self.path), self.path.open("rb") as file:
                 packed = _Hashed(file)
                 with lzma.open(io.BufferedReader(packed, CHUNK)) as content:
                     while count <= self.size and (chunk := content.read(CHUNK)):
@@ -49,8 +49,6 @@ class Image:
                         yield chunk
         except (lzma.LZMAError, EOFError):
             raise FlashRefused(f"{self.path} is damaged, or no xz file") from None
-        except OSError as error:
-            raise FlashRefused(f"{self.path}: cannot be read: {error.strerror}") from None
         if count != self.size:
             raise FlashRefused(f"{self.path} has not the {self.size} bytes that its map says")
         if packed.digest.hexdigest() != self.sha256:
@@ -69,15 +67,12 @@ def open_image(
     sums = path.with_name(path.name + ".sha256")
     told = _read_signed(sums, _signature(path), public_key)
     done, digest = 0, hashlib.sha256()
-    try:
+    with reading(path), path.open("rb") as file:
         total = path.stat().st_size
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
-                done += len(chunk)
-                progress(done, total)
-    except OSError as error:
-        raise FlashRefused(f"{path}: cannot be read: {error.strerror}") from None
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            progress(done, total)
     if digest.hexdigest() != told:
         raise FlashRefused(f"{path} is damaged: it has not the checksum of {sums.name}")
     return Image(path, read_block_map(_map(path)), told)

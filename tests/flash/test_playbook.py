@@ -6,7 +6,6 @@ import pty
 import re
 import select
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable
@@ -16,11 +15,10 @@ import pytest
 
 import flash_kit
 from flash_kit import make_device
+from plays import PLAYBOOK, ROOT, run_checkout, user_environment
 from registry_world import write_certificate
 from steelyard.station.card import read_card
 
-ROOT = Path(__file__).parent.parent.parent
-PLAYBOOK = [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/flash.yml"]
 CODE = "0123-4567-89AB-CDEF-GHJK-MNPQ"
 PHRASE = "a phrase of the yard"
 
@@ -50,26 +48,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     }
     path = directory / "vars.json"
     path.write_text(json.dumps(told))
-    return [*PLAYBOOK, "-e", f"@{path}"]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_DEPRECATION_WARNINGS": "0"}
-
-
-def play(*words: str) -> tuple[int, str]:
-    """A run without a terminal; what it says, on one line."""
-    done = subprocess.run(
-        words,
-        cwd=ROOT,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.returncode, " ".join(done.stdout.split())
+    return ["playbooks/flash.yml", "-e", f"@{path}"]
 
 
 def is_asking(terminal: int) -> bool:
@@ -95,9 +74,9 @@ def play_at_a_terminal(
     """A run at which somebody does something and types, each time a question has come."""
     own, its = pty.openpty()
     process = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", *words],
+        ["setsid", "--ctty", "--wait", PLAYBOOK, *words],
         cwd=ROOT,
-        env=environment(),
+        env=user_environment(),
         stdin=its,
         stdout=its,
         stderr=its,
@@ -130,10 +109,10 @@ def test_without_a_terminal_a_yes_is_wanted(words: list[str], tmp_path: Path) ->
     """It is asked for by the device's name; so are stations that are not there."""
     card = make_device(tmp_path / "card.img")
     before = card.read_bytes()
-    code, said = play(*words, "-e", "station=north", "-e", f"device={card}")
+    code, said = run_checkout(*words, "-e", "station=north", "-e", f"device={card}")
     assert code != 0
     assert f"Nothing was erased: there was no yes for {card}" in said
-    code, said = play(*words, "-e", "station=west", "-e", f"device={card}")
+    code, said = run_checkout(*words, "-e", "station=west", "-e", f"device={card}")
     assert code != 0
     assert "west is no station of this inventory: flash_stations has north, south" in said
     assert card.read_bytes() == before
@@ -144,7 +123,7 @@ def test_many_cards_at_once(words: list[str], tmp_path: Path) -> None:
     cards = {name: make_device(tmp_path / f"{name}.img") for name in ("north", "south")}
     devices = json.dumps({"devices": {name: str(path) for name, path in cards.items()}})
     confirmed = ",".join(str(path) for path in cards.values())
-    code, said = play(*words, "-vvv", "-e", devices, "-e", f"flash_confirmed={confirmed}")
+    code, said = run_checkout(*words, "-vvv", "-e", devices, "-e", f"flash_confirmed={confirmed}")
     assert code == 0, said
     assert {name: station_on(path) for name, path in cards.items()} == {
         "north": "north-box",
@@ -161,7 +140,7 @@ def test_a_card_without_a_claim_code_is_said_to_be_one(words: list[str], tmp_pat
     """Before anything is asked or erased, and by --check as well."""
     card = make_device(tmp_path / "card.img")
     own = ("-e", "flash_claims_directory=", "-e", "station=north", "-e", f"device={card}")
-    code, said = play(*words, *own, "--check")
+    code, said = run_checkout(*words, *own, "--check")
     assert code == 0, said
     assert "north: without a claim code. Name claim_file" in said
 
@@ -173,7 +152,7 @@ def test_one_device_under_two_names_is_refused(words: list[str], tmp_path: Path)
     link.symlink_to(card)
     before = card.read_bytes()
     devices = json.dumps({"devices": {"north": str(card), "south": str(link)}})
-    code, said = play(*words, "-e", devices, "-e", f"flash_confirmed={card},{link}")
+    code, said = run_checkout(*words, "-e", devices, "-e", f"flash_confirmed={card},{link}")
     assert code != 0
     told = f"another device for each station: north has {card}, south has {card}"
     assert told in " ".join(said.split()), said

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import subprocess
 import sys
 import tarfile
 import time
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(sys.executable).with_name("ansible-playbook")
+from plays import ROOT, run_checkout
+
 MIB = 1 << 20
 HOUR = 3600
 
@@ -21,20 +20,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 def play(name: str, inventory: str | Path, told: dict) -> tuple[int, str]:
     """A run on this computer, as whoever runs the test; what it says, on one line."""
-    done = subprocess.run(
-        [
-            *(PROGRAM, "-i", inventory, f"playbooks/{name}.yml"),
-            *("-e", json.dumps({"ansible_become": False} | told)),
-        ],
-        cwd=ROOT,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # By ssh it is so for stations.
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"},
-    )
-    return done.returncode, " ".join(done.stdout.split())
+    words = ("-i", inventory, f"playbooks/{name}.yml")
+    more = json.dumps({"ansible_become": False} | told)
+    # By ssh it is so for stations.
+    return run_checkout(*words, "-e", more, ANSIBLE_PIPELINING="1")
 
 
 @pytest.mark.parametrize("kind", ["nothing", "directory"])

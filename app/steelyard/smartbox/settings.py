@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from steelyard.settings import Part
 from steelyard.smartbox.display.settings import DisplaySettings
-from steelyard.smartbox.proxy import check_proxy, has_host
+from steelyard.smartbox.urls import check_proxy, has_host
 from steelyard.smartbox.weighing.scale import Range, Scale
 from steelyard.ticket import MAX_CELLS, MAX_GRAMS, Serial
 from steelyard.weighings import NAME_PATTERN

@@ -21,7 +21,7 @@ from pydantic import (
 from steelyard.json_text import read_json
 from steelyard.pki.claims import CODE_RULE, ClaimCode
 from steelyard.smartbox.display.settings import TimeZone
-from steelyard.smartbox.proxy import check_proxy, has_host
+from steelyard.smartbox.urls import check_proxy, has_host
 from steelyard.station.errors import CardUnusable
 from steelyard.weighings import NAME_PATTERN
 

@@ -10,10 +10,10 @@ import pytest
 import testinfra
 
 from board_card import LEASES, LISTENERS, open_ports
+from board_updates import READY
 from infra.images.archive import file_sha256
 from infra.images.emulator import PAGE
 
-READY = "steelyard: ready after"
 # A start under emulation on a busy machine.
 SECONDS = 1800
 UNITS = (

@@ -11,9 +11,9 @@ from steelyard.pki.claims import parse_code
 from steelyard.smartbox.enrolment.cell_relay import RelayResource, open_relay
 from steelyard.smartbox.enrolment.enrol import TIMEOUT_SECONDS, Wanted, check_url, enrol
 from steelyard.smartbox.enrolment.management import Management
-from steelyard.smartbox.proxy import check_proxy
 from steelyard.smartbox.settings import SmartBoxSettings
 from steelyard.smartbox.uplink.platform import make_session, make_tls_context
+from steelyard.smartbox.urls import check_proxy
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)

@@ -1,4 +1,4 @@
-"""The rules for hosts and a proxy, light enough for what each boot waits for."""
+"""The rules for URLs, a proxy's among them, light enough for what each boot waits for."""
 
 from urllib.parse import urlsplit
 
