@@ -24,6 +24,9 @@ from steelyard.smartbox.room import Room
         (["--platform", "https://x.test", "--claim", "abc"], "24 letters and digits"),
         (["--platform", "http://x.test", "--claim", "abc"], "must be an https:// URL"),
         (["--platform", "https://u@x.test", "--claim", "abc"], "must be an https:// URL"),
+        (["--platform", "https://[::1", "--claim", "abc"], "must be an https:// URL"),
+        (["--platform", "https://x.test:70000", "--claim", "abc"], "must be an https:// URL"),
+        (["--platform", "https://x..test", "--claim", "abc"], "must be an https:// URL"),
     ],
 )
 def test_a_slip_of_the_hand_is_told(tmp_path: Path, options: list[str], wanted: str) -> None:

@@ -20,6 +20,7 @@ from steelyard.smartbox.enrolment.management import Management
 from steelyard.smartbox.errors import EnrolmentRefused, PlatformProblem
 from steelyard.smartbox.settings import SmartBoxSettings, WeighingSettings
 from steelyard.smartbox.uplink.platform import make_session, make_tls_context
+from steelyard.smartbox.urls import has_host
 
 TIMEOUT_SECONDS = 60.0
 
@@ -53,13 +54,8 @@ class Enrolled:
 
 def check_url(url: str) -> str:
     """The platform's URL. Raises ConfigurationError."""
-    parts = urlsplit(url)
-    if (
-        parts.scheme != "https"
-        or not parts.hostname
-        or "@" in parts.netloc
-        or not url.isprintable()
-    ):
+    sound = has_host(url) and url.isprintable()
+    if not sound or urlsplit(url).scheme != "https" or "@" in urlsplit(url).netloc:
         raise ConfigurationError("--platform must be an https:// URL, as https://platform.example")
     return url.rstrip("/")
 
