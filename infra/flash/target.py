@@ -40,10 +40,7 @@ class Target:
         try:
             self._descriptor = os.open(device.path, flags)
         except PermissionError:
-            raise FlashRefused(
-                f"{device.path} must be writable: run this as root, or as a member of the group "
-                "that the device belongs to (disk)"
-            ) from None
+            raise FlashRefused(f"{device.path} must be writable: run this as root") from None
         except OSError as error:
             raise FlashRefused(f"{device.path} cannot be opened: {error.strerror}") from None
         try:
