@@ -38,7 +38,7 @@ test-pulumi: $(VENV)/.dev ## Run the Pulumi program's tests; where pulumi is on 
 	@scripts/system-packages appliance
 	$(BIN)/pytest tests/pulumi $(ARGS)
 
-test-image: $(VENV)/.dev ## Build the stations' image and check it, unpacked and booted in an emulated board (an hour to two; IMAGE=DIRECTORY: one that is there)
+test-image: $(VENV)/.dev ## Build the stations' image and check it, unpacked and booted in an emulated board (one to two and a half hours; IMAGE=DIRECTORY: one that is there)
 	@scripts/system-packages image
 	PATH="$(CURDIR)/$(BIN):$$PATH" IMAGE="$(IMAGE)" scripts/test-image $(ARGS)
 

@@ -323,7 +323,7 @@ PLAYBOOK_ARGUMENTS = {
     "image_output": "image: directory of what is made; build/image.",
     "image_work": "image: working directory; build/image-work.",
     "image_snapshot": "image: URL of a snapshot of Debian's archives, ending in its date.",
-    "image_url": "image: where the image will be downloaded from.",
+    "image_url": "image: URL of the directory from which the image will be downloaded.",
     "image_roles": "image: the roles that are applied, with their entry points.",
     "image_ssh_sources": "image: from where SSH is open; private networks.",
     "image_firewall_rules": "image: what else is open; load cells, their enrolment, page, name.",

@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("--output", type=Path, required=True)
     card.add_argument("--version", required=True)
     card.add_argument("--key", type=Path, required=True, help="private key that signs")
-    card.add_argument("--url", default="", help="where the image will be downloaded from")
+    card.add_argument(
+        "--url", default="", help="URL of the directory from which the image will be downloaded"
+    )
     card.add_argument("--commit", default="", help="the commit of this checkout")
     for one in (lock, root, roles, card):
         one.add_argument("--work", type=Path, default=Path("build/image-work"))

@@ -54,8 +54,8 @@ class Enrolled:
 
 def check_url(url: str) -> str:
     """The platform's URL. Raises ConfigurationError."""
-    sound = has_host(url) and url.isprintable()
-    if not sound or urlsplit(url).scheme != "https" or "@" in urlsplit(url).netloc:
+    parts = urlsplit(url) if has_host(url) and url.isprintable() else None
+    if parts is None or parts.scheme != "https" or "@" in parts.netloc:
         raise ConfigurationError("--platform must be an https:// URL, as https://platform.example")
     return url.rstrip("/")
 
