@@ -213,6 +213,26 @@ def test_the_signer_is_a_smartbox_of_the_station(
             read_calibration(path, station, station.weighbridges[0])
 
 
+def test_a_smartbox_that_enrolled_anew_keeps_its_calibration(
+    stage: Stage, station: SmartBoxSettings, tmp_path: Path
+) -> None:
+    """Its certificates name the station's id, and its earlier key is gone."""
+    path = tmp_path / "wb-1.json"
+    enrolled = station.model_copy(update={"device_station": "9f1c3a52"})
+    by_id, by_name = (
+        stage.devices.issue_smartbox(serial, ["localhost"], tmp_path / "s", station=named)
+        for serial, named in (("SB05", "9f1c3a52"), ("SB06", "station-1"))
+    )
+    for issued, good in ((by_id, True), (by_name, False)):
+        files = {"certificate_file": issued.certificate_path, "key_file": issued.key_path}
+        write(enrolled.model_copy(update=files), path)
+        if good:
+            read_calibration(path, enrolled, enrolled.weighbridges[0])
+            continue
+        with pytest.raises(CalibrationRefused, match="was not signed by a SmartBox of station-1"):
+            read_calibration(path, enrolled, enrolled.weighbridges[0])
+
+
 def record(path: Path, natures: list[CellNature]) -> None:
     lines = [f"place,load_kg,celsius,{','.join(CELLS)}"]
     for one in rows(natures):
