@@ -28,6 +28,7 @@ from steelyard.smartbox.intake.resource import make_site
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.settings import WeighbridgeSettings
 from steelyard.smartbox.status import Status
+from steelyard.smartbox.timing import Stamp
 
 START_MS = 1_600_000_000_000
 PATIENT = ClientTimes(silence=3600, handshake=3600)
@@ -110,6 +111,7 @@ async def _run_server(connection: Connection, box: Box, rate: float, directory: 
         (STATION, "T1", 1),
         status,
         lambda: intake.now,
+        stamp=lambda time: Stamp("b", time, known=True),
         on_ticket=lambda: None,
         on_failure=lambda _: None,
     )

@@ -21,6 +21,7 @@ from steelyard.smartbox.intake.live import LiveStation
 from steelyard.smartbox.models import Sample
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.status import Status
+from steelyard.smartbox.timing import Stamp
 from steelyard.ticket import Receipt
 
 CELLS = {"wb-1": ("C11", "C12", "C13", "C14"), "wb-2": ("C21", "C22", "C23", "C24")}
@@ -72,6 +73,7 @@ class Front:
             ("station-1", "T1", 1),
             self.status,
             lambda: self.now,
+            stamp=lambda time: Stamp("b", time, known=True),
             on_ticket=lambda: None,
             on_failure=self.failures.append,
             on_change=changes.tell,

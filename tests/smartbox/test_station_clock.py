@@ -53,7 +53,7 @@ def test_a_clock_that_the_kernel_knows_is_known_at_once() -> None:
     assert (clock.known, clock.source, clock.steps) == (True, "kernel", 0)
     world.elapsed = 1234
     assert clock.now() == TRUE + 1234
-    assert clock.mark(clock.now()) is None
+    assert clock.stamp(clock.now()).mark() is None
 
 
 def test_a_step_of_the_kernel_s_clock_alone_changes_nothing() -> None:
@@ -126,7 +126,7 @@ def test_the_kernel_is_asked() -> None:
 def weigh(storage: Storage, clock: StationClock, number: int) -> str:
     """A weighing that is stamped now."""
     now = clock.now()
-    mark = clock.mark(now)
+    mark = clock.stamp(now).mark()
     details = {"calibration": None} | ({"clock": mark} if mark else {})
     joined = weighing(number, time=now)
     return storage.record(joined, draft(joined), details)

@@ -29,6 +29,7 @@ from steelyard.smartbox.intake.resource import make_site
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.settings import WeighbridgeSettings
 from steelyard.smartbox.status import Status
+from steelyard.smartbox.timing import Stamp
 from steelyard.smartbox.weighing.shown import show
 
 CELLS = ("C11", "C12", "C13", "C14")
@@ -134,6 +135,7 @@ class Wire:
             (STATION, "T1", 1),
             self.status,
             lambda: self.now,
+            stamp=lambda time: Stamp("b", time, known=True),
             on_ticket=lambda: None,
             on_failure=self.failures.append,
         )

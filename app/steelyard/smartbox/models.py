@@ -39,6 +39,20 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstPass:
+    """A vehicle's open first pass: its ticket, its gross in grams, its time in milliseconds.
+
+    `boot` and `uptime` (milliseconds) stand behind the time as long as that is not known.
+    """
+
+    ticket: str
+    gross: int
+    time: int
+    boot: str | None = None
+    uptime: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Weight:
     """A weighbridge's compensated weight in grams: rounded to the scale interval, and by cell."""
 

@@ -193,7 +193,7 @@ class SmartBox:
             on_ticket=uplink.wake,
             on_failure=self._fail,
             on_change=on_change,
-            mark=self._clock.mark,
+            stamp=self._clock.stamp,
         )
 
     @asynccontextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from structlog import get_logger
 
 from steelyard.smartbox.http_date import read_http_date
-from steelyard.smartbox.timing import TOLERANCE_MS, KnownTime
+from steelyard.smartbox.timing import TOLERANCE_MS, KnownTime, Stamp
 
 log = get_logger(__name__)
 
@@ -76,9 +76,9 @@ class StationClock:
         """Whether the time is right."""
         return self.source is not None
 
-    def mark(self, time: int) -> dict[str, str | int] | None:
-        """What an alibi record says of a time by this clock while that is not known."""
-        return None if self.known else {"boot": self.boot, "uptime": time - self._offset}
+    def stamp(self, time: int) -> Stamp:
+        """What stands behind a time by this clock."""
+        return Stamp(self.boot, time - self._offset, self.known)
 
     def known_time(self) -> KnownTime | None:
         """The time for corrections, once it is known."""

@@ -18,6 +18,22 @@ TOLERANCE_MS = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class Stamp:
+    """What stands behind a time by the SmartBox's clock: the boot, and how long that ran, in ms.
+
+    `known` says whether the clock knew the time.
+    """
+
+    boot: str
+    uptime: int
+    known: bool
+
+    def mark(self) -> dict[str, str | int] | None:
+        """What an alibi record says of the time as long as that is not known."""
+        return None if self.known else {"boot": self.boot, "uptime": self.uptime}
+
+
+@dataclass(frozen=True, slots=True)
 class KnownTime:
     """The time now, in milliseconds since the epoch, and since the start of this boot."""
 

@@ -14,6 +14,7 @@ from steelyard.smartbox.intake.live import LiveStation
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.room import ALARM
 from steelyard.smartbox.status import Status
+from steelyard.smartbox.timing import Stamp
 from steelyard.smartbox.weighing.shown import show
 
 LOAD = [5_000.0, 6_000.0, 7_000.0, 8_000.0]
@@ -38,7 +39,7 @@ class Scene:
             self.now,
             on_ticket=lambda: None,
             on_failure=self.failures.append,
-            mark=lambda time: None if self.known else {"boot": "b", "uptime": time - START},
+            stamp=lambda time: Stamp("b", time - START, self.known),
         )
 
     def now(self) -> int:

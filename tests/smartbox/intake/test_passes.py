@@ -7,10 +7,11 @@ import pytest
 
 from steelyard.smartbox.alibi.memory import read_all
 from steelyard.smartbox.intake.passes import join_passes
-from steelyard.smartbox.models import Joined, Moment
+from steelyard.smartbox.models import FirstPass, Joined, Moment
 from steelyard.smartbox.outbox.outbox import Outbox
 from steelyard.smartbox.outbox.schema import SCHEMA
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Storage
+from steelyard.smartbox.timing import Stamp
 from steelyard.smartbox.weighing.bridge import Weighed
 from steelyard.ticket import CellWeight, Ticket
 
@@ -32,9 +33,17 @@ def weighed(time: int, gross: int, vehicle: str | None, tare: int = 0) -> Weighe
     )
 
 
-def record(storage: Storage, one: Weighed, **details: object) -> Weighed:
+def stamp(time: int, *, boot: str = "b", known: bool = True) -> Stamp:
+    """Of a boot that began at 0, by whatever clock."""
+    return Stamp(boot, time, known)
+
+
+def record(storage: Storage, one: Weighed, behind: Stamp | None = None) -> Weighed:
     """As the live station does."""
-    joined, note = join_passes(one, storage.outbox, hours=24)
+    behind = behind or stamp(one.time)
+    joined, note = join_passes(one, behind, storage.outbox, hours=24)
+    if not behind.known:
+        note["clock"] = behind.mark()
     ticket = Ticket(
         id=f"s_wb-1_{one.time}",
         terminal_serial="T1",
@@ -48,7 +57,7 @@ def record(storage: Storage, one: Weighed, **details: object) -> Weighed:
         vehicle=one.vehicle,
         cells=(CellWeight(serial="C1", weight=one.gross),),
     )
-    storage.record(Joined(Moment("wb-1", one.time), ()), ticket, note | details)
+    storage.record(Joined(Moment("wb-1", one.time), ()), ticket, note)
     return joined
 
 
@@ -69,7 +78,7 @@ def test_passes_are_joined_in_pairs(tmp_path: Path) -> None:
     ]
     storage.close()
     again = Storage.open(tmp_path, "s")
-    assert again.outbox.first_pass("a1") == ("s_wb-1_1004", 11_000_000, 1004)
+    assert again.outbox.first_pass("a1") == FirstPass("s_wb-1_1004", 11_000_000, 1004)
     assert again.outbox.first_pass("b2") is None
     again.close()
 
@@ -83,7 +92,7 @@ def test_a_pass_that_only_the_alibi_memory_has_is_mended(tmp_path: Path) -> None
     for rest in tmp_path.glob(f"{OUTBOX_FILE}-*"):
         rest.unlink()
     again = Storage.open(tmp_path, "s")
-    assert again.outbox.first_pass("a") == ("s_wb-1_1000", 12_000_000, 1000)
+    assert again.outbox.first_pass("a") == FirstPass("s_wb-1_1000", 12_000_000, 1000)
     again.close()
 
 
@@ -91,7 +100,7 @@ def test_a_weighing_without_a_vehicle_stays_as_it_is(tmp_path: Path) -> None:
     """A tare that the operator took holds."""
     outbox = Outbox.open(tmp_path / OUTBOX_FILE)
     one = weighed(1000, 30_000_000, None, tare=10_000_000)
-    assert join_passes(one, outbox, hours=24) == (one, {})
+    assert join_passes(one, stamp(1000), outbox, hours=24) == (one, {})
     outbox.close()
 
 
@@ -109,13 +118,49 @@ def test_a_first_pass_waits_so_many_hours(tmp_path: Path, late: int, tare: int) 
     storage.close()
 
 
-def test_a_first_pass_of_an_unknown_time_holds(tmp_path: Path) -> None:
-    """How long ago it was cannot be said; once its time is known, it can."""
+HOURS = 3_600_000
+
+
+@pytest.mark.parametrize("knows_again", [False, True])
+def test_a_first_pass_of_this_boot_is_as_old_as_the_boot_says(
+    tmp_path: Path, *, knows_again: bool
+) -> None:
+    """Whatever the clock showed then, and also where it knows the time by now."""
+    for late, tare in ((0, 12_000_000), (1, 0)):
+        storage = Storage.open(tmp_path / str(late), "s")
+        record(storage, weighed(1000, 12_000_000, "A"), stamp(5000, known=False))
+        assert storage.outbox.first_pass("a") == FirstPass(
+            "s_wb-1_1000", 12_000_000, 1000, "b", 5000
+        )
+        came = weighed(10**12 if knows_again else 900, 40_000_000, "A")
+        joined = record(storage, came, stamp(5000 + 24 * HOURS + late, known=knows_again))
+        assert joined.tare == tare
+        storage.close()
+
+
+@pytest.mark.parametrize("knew", [True, False])
+def test_a_tare_of_before_a_power_cut_waits_for_the_time(tmp_path: Path, *, knew: bool) -> None:
+    """A month without power is a minute to a clock that does not know the time."""
     storage = Storage.open(tmp_path, "s")
-    record(storage, weighed(1000, 12_000_000, "A"), clock={"boot": "b", "uptime": 5000})
-    assert storage.outbox.first_pass("a") == ("s_wb-1_1000", 12_000_000, None)
-    joined, note = join_passes(weighed(10**12, 40_000_000, "A"), storage.outbox, hours=1)
+    record(storage, weighed(1000, 12_000_000, "A"), stamp(1000, boot="earlier", known=knew))
+    one = weighed(61_000, 40_000_000, "A")
+    joined, note = join_passes(one, stamp(60_000, known=False), storage.outbox, hours=24)
+    assert (joined.tare, joined.net, note["pass"]) == (0, 40_000_000, "first")
+    assert note["undated_first_ticket"] == "s_wb-1_1000"
+    joined, note = join_passes(one, stamp(60_000), storage.outbox, hours=24)
     assert (joined.tare, note["pass"]) == (12_000_000, "second")
+    assert record(storage, one, stamp(60_000, known=False)).tare == 0
+    assert record(storage, weighed(62_000, 13_000_000, "A"), stamp(61_000)).tare == 40_000_000
+    storage.close()
+
+
+def test_a_first_pass_of_the_future_is_no_tare(tmp_path: Path) -> None:
+    """Its time is wrong, so its age is nobody's to tell; a Date is good to two seconds."""
+    storage = Storage.open(tmp_path, "s")
+    record(storage, weighed(10_000, 12_000_000, "A"))
+    for time, tare in ((8_000, 12_000_000), (7_999, 0)):
+        one = weighed(time, 40_000_000, "A")
+        assert join_passes(one, stamp(time), storage.outbox, hours=24)[0].tare == tare
     storage.close()
 
 

@@ -21,6 +21,7 @@ from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.room import ALARM as DISK_FULL
 from steelyard.smartbox.settings import WeighbridgeSettings
 from steelyard.smartbox.status import Status
+from steelyard.smartbox.timing import Stamp
 from steelyard.smartbox.weighing.bridge import Bridge, Weighed
 from steelyard.smartbox.weighing.calibration import Calibration
 from steelyard.smartbox.weighing.cycle import HAS_TICKET, Step
@@ -42,7 +43,7 @@ class LiveStation:
     """The weighbridges of a station that have a cycle.
 
     `clock` gives milliseconds since the epoch: the SmartBox's, by which everything is ordered.
-    `mark` gives what an alibi record says of a time by that clock while it may be wrong.
+    `stamp` gives what stands behind a time by that clock.
     `on_ticket` and `on_failure` are as for `Station`; `on_change` is called when something else
     is to be shown, and at least every TICK_SECONDS.
     """
@@ -55,13 +56,13 @@ class LiveStation:
         status: Status,
         clock: Callable[[], int],
         *,
+        stamp: Callable[[int], Stamp],
         on_ticket: Callable[[], None],
         on_failure: Callable[[BaseException], None],
         on_change: Callable[[], None] = lambda: None,
-        mark: Callable[[int], dict[str, Any] | None] = lambda _: None,
     ) -> None:
         self._recorder = recorder
-        self._mark = mark
+        self._stamp = stamp
         self._station, self._terminal_serial, self._restart = terminal
         self._status = status
         self._clock = clock
@@ -151,8 +152,8 @@ class LiveStation:
     def _go_on(self, bridge: Bridge, due: Iterable[Weighed]) -> None:
         before = bridge.indication
         for weighed in due:
-            mark = self._mark(weighed.time)
-            task = asyncio.get_running_loop().create_task(self._emit(weighed, mark))
+            stamp = self._stamp(weighed.time)
+            task = asyncio.get_running_loop().create_task(self._emit(weighed, stamp))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
         name = bridge.plan.name
@@ -168,9 +169,9 @@ class LiveStation:
         if bridge.indication is not before:
             self._on_change()
 
-    async def _emit(self, weighed: Weighed, mark: dict[str, Any] | None) -> None:
+    async def _emit(self, weighed: Weighed, stamp: Stamp) -> None:
         try:
-            await self._recorder.run(self._record, weighed, mark)
+            await self._recorder.run(self._record, weighed, stamp)
         except StorageFull as full:
             # It was not issued, and nobody was told so: the load may get it yet.
             bridge = self._bridges[weighed.bridge]
@@ -183,7 +184,7 @@ class LiveStation:
         self._status.clear_alarm(f"{NOT_SEEN_WHOLE}:{weighed.bridge}")
         self._on_ticket()
 
-    def _record(self, weighed: Weighed, mark: dict[str, Any] | None) -> None:
+    def _record(self, weighed: Weighed, stamp: Stamp) -> None:
         """In the storage's thread: the vehicle's first pass may be needed, also one that waits
         for its place in the outbox.
         """
@@ -193,7 +194,7 @@ class LiveStation:
         joined, note = weighed, dict[str, Any]()
         if settings.weighing is not None and settings.weighing.passes > 1:
             joined, note = join_passes(
-                weighed, storage.outbox, hours=settings.weighing.first_pass_hours
+                weighed, stamp, storage.outbox, hours=settings.weighing.first_pass_hours
             )
         draft = self._ticket(joined, settings)
         calibration = self._calibrations[weighed.bridge]
@@ -204,8 +205,8 @@ class LiveStation:
             "tare": joined.tare_kind,
             **note,
         }
-        if mark is not None:
-            details["clock"] = mark
+        if not stamp.known:
+            details["clock"] = stamp.mark()
         moment = Moment(weighed.bridge, weighed.time)
         storage.record(Joined(moment, weighed.samples), draft, details)
 

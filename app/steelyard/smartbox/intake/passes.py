@@ -6,12 +6,15 @@ negative net: what it left.
 
 A first pass waits for so many hours. A truck that left another way would otherwise have the tare
 of its last visit at the next, and each first and second pass in the place of the other from then
-on.
+on. One whose age cannot be told waits no longer either: a weight without a tare is true, a net with
+the tare of another visit is not.
 """
 
 from dataclasses import replace
 from typing import Any, Protocol
 
+from steelyard.smartbox.models import FirstPass
+from steelyard.smartbox.timing import TOLERANCE_MS, Stamp
 from steelyard.smartbox.weighing.bridge import Weighed
 from steelyard.vehicles import normalise_vehicle
 
@@ -23,22 +26,18 @@ _HOUR = 3_600_000
 class FirstPasses(Protocol):
     """Where first passes are remembered: the outbox."""
 
-    def first_pass(self, vehicle_key: str) -> tuple[str, int, int | None] | None:
-        """The ticket of a vehicle's open first pass, its gross in grams, and its time.
-
-        The time in milliseconds since the epoch; None as long as it is not known.
-        """
+    def first_pass(self, vehicle_key: str) -> FirstPass | None:
+        """A vehicle's open first pass."""
         ...
 
 
 def join_passes(
-    weighed: Weighed, remembered: FirstPasses, *, hours: int
+    weighed: Weighed, stamp: Stamp, remembered: FirstPasses, *, hours: int
 ) -> tuple[Weighed, dict[str, Any]]:
     """The weighing with its tare from the first pass, and what the alibi record says of it.
 
-    A first pass that is older than so many hours is none; one whose time is not known yet is of
-    this start of the SmartBox, or of one without a network, and holds. Without a vehicle a
-    weighing stays as it is.
+    `stamp` stands behind the weighing's time. A first pass that is older than so many hours is
+    none, nor is one of which that cannot be told. Without a vehicle a weighing stays as it is.
     """
     if weighed.vehicle is None:
         return weighed, {}
@@ -46,15 +45,29 @@ def join_passes(
     gross = weighed.gross
     note: dict[str, Any] = {"pass": FIRST, "vehicle_key": key}
     first = remembered.first_pass(key)
-    if first is not None and _lapsed(first[2], weighed.time, hours):
-        note["lapsed_first_ticket"] = first[0]
-        first = None
+    if first is not None:
+        age = _age(first, weighed.time, stamp)
+        if age is None:
+            note["undated_first_ticket"] = first.ticket
+            first = None
+        elif age > hours * _HOUR:
+            note["lapsed_first_ticket"] = first.ticket
+            first = None
     if first is None:
         return replace(weighed, tare=0, net=gross, tare_kind=None), note
-    ticket, tare, _ = first
-    joined = replace(weighed, tare=tare, net=gross - tare, tare_kind="first-pass")
-    return joined, {"pass": SECOND, "vehicle_key": key, "first_ticket": ticket}
+    joined = replace(weighed, tare=first.gross, net=gross - first.gross, tare_kind="first-pass")
+    return joined, {"pass": SECOND, "vehicle_key": key, "first_ticket": first.ticket}
 
 
-def _lapsed(then: int | None, now: int, hours: int) -> bool:
-    return then is not None and now - then > hours * _HOUR
+def _age(first: FirstPass, time: int, stamp: Stamp) -> int | None:
+    """How old a first pass is at most, in milliseconds; None where nobody can tell.
+
+    A clock that does not know the time is behind it: it began where it once stopped. So a time
+    that was stamped by such a clock is not later than the true one, and says how old at most; but
+    by such a clock the time now says nothing of a pass before this boot.
+    """
+    if first.uptime is not None and first.boot == stamp.boot:
+        return stamp.uptime - first.uptime
+    if not stamp.known or time < first.time - TOLERANCE_MS:
+        return None
+    return time - first.time

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard.smartbox.alibi.format import Head, Record
-from steelyard.smartbox.models import Moment, Sample
+from steelyard.smartbox.models import FirstPass, Moment, Sample
 from steelyard.smartbox.outbox.aside import SetAside
 from steelyard.smartbox.outbox.refusals import Refusal, Refusals
 from steelyard.smartbox.outbox.untimed import UntimedTickets
@@ -126,19 +126,17 @@ class Outbox(SetAside, Refusals, UntimedTickets):
         elif weighing.get("pass") == "second":
             self._connection.execute("DELETE FROM first_passes WHERE vehicle = ?", (key,))
 
-    def first_pass(self, vehicle_key: str) -> tuple[str, int, int | None] | None:
-        """The ticket, the gross in grams and the time of a vehicle's open first pass.
-
-        The time in milliseconds since the epoch; None as long as it is not known.
-        """
+    def first_pass(self, vehicle_key: str) -> FirstPass | None:
+        """A vehicle's open first pass."""
         rows = self._rows(
-            "SELECT ticket, gross, body, ticket IN (SELECT ticket FROM untimed) "
-            "FROM first_passes JOIN tickets ON tickets.id = ticket WHERE vehicle = ?",
+            "SELECT t.id, p.gross, t.body, u.boot, u.uptime FROM first_passes p "
+            "JOIN tickets t ON t.id = p.ticket LEFT JOIN untimed u ON u.ticket = t.id "
+            "WHERE p.vehicle = ?",
             (vehicle_key,),
         )
-        for ticket, gross, body, untimed in rows:
-            time = None if untimed else parse_timestamp(json.loads(body)["timestamp"])
-            return str(ticket), int(gross), time
+        for ticket, gross, body, boot, uptime in rows:
+            time = parse_timestamp(json.loads(body)["timestamp"])
+            return FirstPass(ticket, gross, time, boot, uptime)
         return None
 
     def has(self, ticket_id: str) -> bool:
