@@ -118,7 +118,7 @@ async def _run_server(connection: Connection, box: Box, rate: float, directory: 
     counters = TransportCounters()
     leaf = box.smartbox
     credentials = Credentials(leaf.certificate_path, leaf.key_path, box.authority, None)
-    site = make_site(STATION, intake, status, counters)
+    site = make_site(STATION, intake, status, counters, lambda: intake.now)
     server = await create_coap_server(site, ("127.0.0.1", 0), credentials, counters=counters)
     connection.send(server.address[1])
     process = psutil.Process()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -85,7 +86,9 @@ class Samples(ProblemResource):
         self._counters = counters
 
     async def render_post(self, request: Message) -> Message:
-        self._taken.append(read_samples(Request.of(request), self._counters, station="S1"))
+        self._taken.append(
+            read_samples(Request.of(request), self._counters, station="S1", now=time.time())
+        )
         return Message(code=CHANGED)
 
     async def render_put(self, request: Message) -> Message:

@@ -144,7 +144,7 @@ class Wire:
         credentials = Credentials(
             box.certificate_path, box.key_path, authority.certificate_path, authority.crl_path
         )
-        site = make_site(STATION, self.live, self.status, self.counters)
+        site = make_site(STATION, self.live, self.status, self.counters, lambda: self.now)
         self.server = await create_coap_server(
             site, ("127.0.0.1", 0), credentials, counters=self.counters
         )
@@ -206,16 +206,23 @@ def request(
     return message
 
 
-async def drive(wire: Wire, addresses: dict[str, tuple[str, int]]) -> None:
-    """A truck comes and goes: each cell's packs in turn, all acknowledged in the end."""
+async def drive(wire: Wire, addresses: dict[str, tuple[str, int]], *, clocks: bool = True) -> None:
+    """A truck comes and goes: each cell's packs in turn, all acknowledged in the end.
+
+    Cells without `clocks` say how long ago they measured (RFC 8428, 4.5.3).
+    """
     clients = {cell: await wire.client(cell) for cell in CELLS}
     sequence = 0
     for seconds, kilograms in PROFILE:
         for _ in range(round(seconds * RATE / PACK)):
             times = [wire.now + (n + 1) * 1000 // RATE for n in range(PACK)]
             wire.now = times[-1]
+            since = 0 if clocks else wire.now
             packs = {
-                cell: [Sample(kilograms + number / 10, time / 1000, unit="kg") for time in times]
+                cell: [
+                    Sample(kilograms + number / 10, (time - since) / 1000, unit="kg")
+                    for time in times
+                ]
                 for number, cell in enumerate(CELLS)
             }
             answers = await asyncio.gather(
@@ -267,6 +274,16 @@ async def test_a_truck_in_a_storm_is_one_ticket_of_its_weight(
     assert wire.live.bridge("wb-1").watch.faults() == {}
 
 
+async def test_a_truck_on_cells_without_clocks_is_one_ticket(wire: Wire) -> None:
+    """Their times count from when they came, by the SmartBox's clock and to its millisecond."""
+    wire.now += 123
+    await drive(wire, dict.fromkeys(CELLS, wire.server.address), clocks=False)
+    assert wire.failures == []
+    (ticket,) = await wire.tickets()
+    assert (ticket["scaleGross"], ticket["scaleStatus"]) == (30_000_000, "ok")
+    assert wire.live.bridge("wb-1").watch.faults() == {}
+
+
 async def test_replayed_datagrams_of_a_session_that_is_over_do_nothing(wire: Wire) -> None:
     """Everything that a cell ever sent, sent again from its address and from another one."""
     proxy = await wire.proxy(Proxy(wire.server.address))
@@ -296,7 +313,7 @@ ABSURD: dict[str, dict[int, Any]] = {
     "beyond any scale": {2: 10_000_001.0},
     "a truth": {2: True},
     "a text": {2: "30000"},
-    "before 1970": {2: 1.0, 6: -2.0e9},
+    "before 1970": {2: 1.0, 6: -4.0e9},
     "after 9999": {2: 1.0, 6: 2.6e11},
     "pounds": {2: 1.0, 1: "lb"},
     "finer than a millisecond": {2: 1.0, 6: 0.0005},

@@ -1,6 +1,5 @@
 """What a CoAP resource on our transport needs: problems rendered, the sender known."""
 
-import time
 from typing import NamedTuple, Self
 
 from aiocoap import Message
@@ -94,12 +93,13 @@ class Request(NamedTuple):
 
 
 def read_samples(
-    request: Request, counters: TransportCounters, *, station: str, now: float | None = None
+    request: Request, counters: TransportCounters, *, station: str, now: float
 ) -> tuple[str, list[Sample]]:
     """The sending cell's serial and the samples in its request to the SmartBox of `station`.
 
     The certificate decides which cell it is, and of which station: one authority may serve
-    several stations, and serial numbers are the makers'. A payload may leave the name out or give
+    several stations, and serial numbers are the makers'. `now` (seconds since 1970) is what times
+    below 2^28 count from. A payload may leave the name out or give
     its own (`<serial>` or `urn:steelyard:loadcell:<serial>`, with `:` or `/` and a quantity
     behind). Raises NotALoadCell, UnsupportedContentFormat, ForeignStation, InvalidPayload and
     ForeignCell; the last three are counted.
@@ -113,7 +113,7 @@ def read_samples(
             f"the content format must be {CONTENT_FORMAT} (SenML in CBOR)"
         )
     try:
-        samples = decode(request.payload, now=time.time() if now is None else now)
+        samples = decode(request.payload, now=now)
     except InvalidPayload:
         counters.decode_errors += 1
         raise

@@ -257,7 +257,7 @@ class SmartBox:
         address = (settings.coap_host, settings.coap_port)
         counters = TransportCounters()
         name = settings.device_station or settings.station
-        site = make_site(name, station, status, counters)
+        site = make_site(name, station, status, counters, self._clock.now)
         if renewing is not None:
             renewing.add_to(site, name)
         try:

@@ -6,7 +6,7 @@ cell is the one that the certificate names.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
@@ -64,17 +64,24 @@ class WeightResource(PromptResource):
 
     A sample for a weighbridge that weighs by a cycle is answered when it is taken into memory.
 
-    `name` is the station's: a load cell whose certificate names another one is refused.
+    `name` is the station's: a load cell whose certificate names another one is refused. `clock`
+    gives milliseconds since the epoch, from which the times of a cell without a clock count.
     """
 
     def __init__(
-        self, name: str, station: Intake, status: Status, counters: TransportCounters
+        self,
+        name: str,
+        station: Intake,
+        status: Status,
+        counters: TransportCounters,
+        clock: Callable[[], int],
     ) -> None:
         super().__init__()
         self._name = name
         self._station = station
         self._status = status
         self._counters = counters
+        self._clock = clock
 
     def post(self, request: Request) -> Message | None:
         """Take the samples of a cell that streams; others' wait for the disk."""
@@ -102,7 +109,8 @@ class WeightResource(PromptResource):
         return super().refuse(problem)
 
     def _read(self, request: Request) -> _Pack:
-        cell, records = read_samples(request, self._counters, station=self._name)
+        now = self._clock() / 1000
+        cell, records = read_samples(request, self._counters, station=self._name, now=now)
         sequence = read_sequence(request)
         celsius = [to_celsius(record) for record in records if record.unit == CELSIUS]
         weights = [record for record in records if record.unit != CELSIUS]
@@ -155,11 +163,15 @@ def to_celsius(record: senml.Sample) -> float:
 
 
 def make_site(
-    name: str, station: Intake, status: Status, counters: TransportCounters
+    name: str,
+    station: Intake,
+    status: Status,
+    counters: TransportCounters,
+    clock: Callable[[], int],
 ) -> PromptSite:
-    """The site of the SmartBox of the station `name`."""
+    """The site of the SmartBox of the station `name`: see WeightResource."""
     site = PromptSite()
-    site.add_resource([WEIGHT_PATH], WeightResource(name, station, status, counters))
+    site.add_resource([WEIGHT_PATH], WeightResource(name, station, status, counters, clock))
     return site
 
 
