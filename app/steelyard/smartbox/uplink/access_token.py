@@ -45,6 +45,10 @@ class AccessToken:
         if self._token == token:
             self._token = ""
 
+    def renew(self) -> None:
+        """Let whoever comes next ask for a new token."""
+        self._token = ""
+
     async def _renew(self) -> str:
         try:
             self._token, lifetime = await self._fetch()

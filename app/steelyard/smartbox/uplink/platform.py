@@ -145,10 +145,13 @@ class Platform:
         raise PlatformProblem(detail, retry_after=_retry_after(headers, status))
 
     async def greet(self) -> None:
-        """Ask for a token, if there must be one: the answer also tells the time.
+        """Ask for a token, for the answer also tells the time: a new one until it did.
 
+        An answer that was too slow, or had no time in it, leaves a token that is good for minutes.
         Raises PlatformProblem.
         """
+        if self._station_clock is not None and not self._station_clock.known:
+            self._token.renew()
         await self._token.get()
 
     async def _offer(self, body: bytes) -> tuple[int, Any, bytes]:
