@@ -1,6 +1,7 @@
 """Who is not let in: at the handshake, later, and with a wrong payload."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cbor2
@@ -12,11 +13,13 @@ from coap_harness import Bench, sample_request, until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from steelyard.coap.credentials import Credentials
 from steelyard.coap.errors import CredentialUnusable, HandshakeRefused
 from steelyard.coap.server import ServerLimits
+from steelyard.pki import building
 from steelyard.pki.profiles import Profile, loadcell_profile, smartbox_profile
 
 
@@ -52,6 +55,49 @@ async def test_revoked(bench: Bench) -> None:
     leaf = x509.load_pem_x509_certificate(revoked.certificate.read_bytes())
     bench.pki.authority.revoke(leaf)
     assert await refusal(bench, "revoked") == ("revoked", "peer-says-revoked")
+
+
+def list_of_tomorrow(bench: Bench, *revoked: Credentials) -> Path:
+    """The authority's list, as a clock that is hours behind finds it."""
+    authority, tomorrow = bench.pki.authority, datetime.now(UTC) + timedelta(days=1)
+    builder = x509.CertificateRevocationListBuilder()
+    builder = builder.issuer_name(authority.certificate.subject).last_update(tomorrow)
+    for one in revoked:
+        leaf = x509.load_pem_x509_certificate(one.certificate.read_bytes())
+        entry = building.revoked(leaf.serial_number, tomorrow)
+        builder = builder.add_revoked_certificate(entry)
+    builder = builder.next_update(tomorrow + timedelta(days=1))
+    path = bench.directory / "tomorrow.pem"
+    made = builder.sign(authority._key, hashes.SHA256())
+    path.write_bytes(made.public_bytes(Encoding.PEM))
+    return path
+
+
+async def test_a_clock_that_is_behind_shuts_nobody_out(bench: Bench) -> None:
+    """Certificates and a list that are not valid yet are taken, at both ends, and the list counts.
+
+    A board without a battery begins in the evening when it stopped; the list is of this morning.
+    """
+    pki, tomorrow = bench.pki, datetime.now(UTC) + timedelta(days=1)
+    box = pki.special("box", smartbox_profile("SB-1", ["127.0.0.1"], "S1"), not_before=tomorrow)
+    cell, thief = (
+        pki.special(serial, loadcell_profile(serial, "S1"), not_before=tomorrow)
+        for serial in ("LC-5", "LC-6")
+    )
+    crl = list_of_tomorrow(bench, thief)
+    server = await bench.server(replace(box, revocations=crl))
+    client = await bench.client(replace(cell, revocations=crl))
+    assert (await client.request(sample_request(server)).response).code == CHANGED
+    assert [peer.cell_serial for peer in server.peers] == ["LC-5"]
+    with pytest.raises(NetworkError) as caught:
+        await (await bench.client(thief)).request(sample_request(server)).response
+    assert caught.value.__cause__.reason == "peer-says-revoked"
+    rogue = Credentials(
+        pki.directory / "rogue/LC-1.pem", pki.directory / "rogue/LC-1.key", cell.authority
+    )
+    with pytest.raises(NetworkError):
+        await (await bench.client(rogue)).request(sample_request(server)).response
+    assert server.counters.handshakes_refused == {"revoked": 1, "unknown-authority": 1}
 
 
 async def test_server_certificate_as_a_clients(bench: Bench) -> None:

@@ -26,7 +26,6 @@ MODE_NO_AUTO_CHAIN = 0x8
 
 _REASONS = {
     SSL.X509VerificationCodes.ERR_CERT_HAS_EXPIRED: "expired",
-    SSL.X509VerificationCodes.ERR_CERT_NOT_YET_VALID: "not-yet-valid",
     SSL.X509VerificationCodes.ERR_CERT_REVOKED: "revoked",
     SSL.X509VerificationCodes.ERR_INVALID_PURPOSE: "wrong-purpose",
     SSL.X509VerificationCodes.ERR_UNABLE_TO_GET_CRL: "unknown-authority",
@@ -38,6 +37,16 @@ _REASONS = {
     SSL.X509VerificationCodes.ERR_SELF_SIGNED_CERT_IN_CHAIN: "unknown-authority",
     SSL.X509VerificationCodes.ERR_CRL_HAS_EXPIRED: "stale-revocations",
 }
+
+
+# Ours is the clock that is behind, then: our authorities sign nothing in advance, and a board
+# without a battery begins where it stopped (docs/decisions/coap-revocation.md).
+_EARLY = frozenset(
+    {
+        SSL.X509VerificationCodes.ERR_CERT_NOT_YET_VALID,
+        SSL.X509VerificationCodes.ERR_CRL_NOT_YET_VALID,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +176,7 @@ def _verify(
     accepted: int,
 ) -> bool:
     data: ConnectionData = connection.get_app_data()
-    if not accepted:
+    if not accepted and error_number not in _EARLY:
         data.refusal = _REASONS.get(error_number, "bad-certificate")
         return False
     if depth == 0:
