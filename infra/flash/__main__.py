@@ -40,7 +40,7 @@ class _Teller:
         self._last = ("", -1)
 
     def tell(self, phase: str, done: int, total: int) -> None:
-        """A step's progress, in bytes."""
+        """How much of a step is done: bytes, or marks."""
         now = (phase, 100 * done // total)
         if now != self._last:
             self._last = now

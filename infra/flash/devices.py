@@ -56,7 +56,7 @@ class Device:
 
     def described(self) -> str:
         """For the question before it is erased: size, model, and what is on it."""
-        words = [self.path, _bytes(self.size), self.model or self.kind]
+        words = [self.path, in_units(self.size), self.model or self.kind]
         if self.serial:
             words.append(f"serial {self.serial}")
         if self.transport:
@@ -148,7 +148,7 @@ def check(device: Device, wanted: int) -> None:
     if device.size < wanted:
         raise FlashRefused(
             f"{path} is too small: it has {device.size} bytes, and the image needs {wanted} "
-            f"({_bytes(wanted)})"
+            f"({in_units(wanted)})"
         )
 
 
@@ -194,7 +194,8 @@ def _is_true(value: object) -> bool:
     return value in (True, "1", 1)
 
 
-def _bytes(size: int) -> str:
+def in_units(size: int) -> str:
+    """A number of bytes as a card's wrapping has it, as 31.9 GB."""
     power = 0
     while size >= 1000 ** (power + 1) and power < 4:
         power += 1

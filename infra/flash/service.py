@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.flash import boot_files, claims
+from infra.flash.capacity import check_capacity
 from infra.flash.devices import Device, check, inspect, run_lsblk
 from infra.flash.errors import FlashRefused
 from infra.flash.image import open_image
@@ -59,6 +60,7 @@ def flash(order: Order, progress: Progress, lsblk: Callable[[], str] = run_lsblk
             f"{device.path} is another device than the one that was shown: it is {device.identity}"
         )
     with Target(device) as target:
+        check_capacity(target, image.size, progress)
         written = write_image(image, target, progress)
         partition = boot_partition(written.head, image.size)
         verify(image, written, target, progress)

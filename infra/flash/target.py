@@ -49,6 +49,12 @@ class Target:
         except OSError:
             os.close(self._descriptor)
             raise FlashRefused(f"{device.path} is being written by somebody else") from None
+        try:
+            # Whoever is of the group `disk` may write, and would be told when all is written.
+            self._drop_buffers()
+        except FlashRefused:
+            os.close(self._descriptor)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -105,9 +111,19 @@ class Target:
         """Let what is read next come from the device and not from this computer's memory."""
         self.sync()
         os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        if not self.device.is_file:
-            with failures_told(self.device.path, "reading back"):
+        self._drop_buffers()
+
+    def _drop_buffers(self) -> None:
+        if self.device.is_file:
+            return
+        with failures_told(self.device.path, "reading back"):
+            try:
                 fcntl.ioctl(self._descriptor, _BLKFLSBUF, 0)
+            except PermissionError:
+                raise FlashRefused(
+                    f"{self.device.path} cannot be read back past this computer's memory by "
+                    "others than root: run this as root"
+                ) from None
 
     def reread_table(self) -> None:
         """Let the kernel see the new partitions; what does not know any is no fault."""

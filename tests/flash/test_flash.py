@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from registry_world import write_certificate
 from steelyard.station.card import Card, read_card
 
 CODE = "0123-4567-89AB-CDEF-GHJK-MNPQ"
+BLKFLSBUF = 0x1261
 
 
 @pytest.fixture(scope="session")
@@ -216,6 +218,84 @@ def test_a_card_with_less_memory_than_it_says_is_found(
     assert f"does not hold what was written (bytes {13 * MIB} to {13 * MIB + 4096})" in sentence
     with pytest.raises(subprocess.CalledProcessError):
         flash_kit.read_boot(device, "station.json")
+
+
+class HonestCard(Target):
+    """A device, and no file, by what is done with it; it has as much memory as it says."""
+
+    real = IMAGE_BYTES + 3 * MIB
+
+    def __init__(self, device: Device) -> None:
+        super().__init__(device)
+        self.device = replace(device, kind="disk")
+
+    def write(self, start: int, content: bytes | memoryview) -> None:
+        super().write(start, content[: max(0, self.real - start)])
+
+    def read(self, start: int, count: int) -> bytes:
+        held = super().read(start, count)[: max(0, self.real - start)]
+        return held + bytes(count - len(held))
+
+    def forget_cache(self) -> None:
+        self.sync()
+
+
+class FalseCard(HonestCard):
+    """It has room for the image, and loses what is written behind."""
+
+    real = IMAGE_BYTES + MIB
+
+
+def test_a_card_that_loses_what_is_behind_the_image_is_found(
+    made: MadeImage, device: Path, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the image comes on it: its data partition would be where nothing is kept."""
+    monkeypatch.setattr("infra.flash.service.Target", FalseCard)
+    phases: list[str] = []
+    with pytest.raises(FlashRefused) as refusal:
+        flash(told(order(made, device, ca_file)), lambda phase, *_: phases.append(phase))
+    assert str(refusal.value) == (
+        f"{device} does not hold what was written (bytes {21 * MIB} to {21 * MIB + 512}): it says "
+        f"that it has {23 * MIB} bytes (24.1 MB), and seems to hold no more than {21 * MIB} "
+        "(22.0 MB): it is a false card, or worn out; use another one"
+    )
+    assert set(phases) == {"check", "size"}
+    assert made.content[9 * MIB : 10 * MIB] not in device.read_bytes()
+
+
+def test_an_honest_card_is_marked_before_it_is_written(
+    made: MadeImage, device: Path, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No mark is left, in the image's holes or behind it."""
+    monkeypatch.setattr("infra.flash.service.Target", HonestCard)
+    phases: list[str] = []
+    flash(told(order(made, device, ca_file)), lambda phase, *_: phases.append(phase))
+    assert list(dict.fromkeys(phases)) == ["check", "size", "write", "verify", "settings"]
+    boot_end, written = BOOT_START + BOOT_BYTES, device.read_bytes()
+    assert written[:BOOT_START] == made.content[:BOOT_START]
+    assert written[boot_end:] == made.content[boot_end:] + bytes(3 * MIB)
+
+
+def test_who_may_not_read_past_the_cache_is_refused_before_anything_is_written(
+    device: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's answer to a member of the group `disk`; the device is let go."""
+    before = device.read_bytes()
+
+    def of_the_group(descriptor: int, request: int, *_: object) -> int:
+        assert request == BLKFLSBUF
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("infra.flash.target.fcntl.ioctl", of_the_group)
+    card = Device(str(device), "disk", len(before))
+    for _ in range(2):
+        with pytest.raises(FlashRefused) as refusal, Target(card):
+            pass
+        assert str(refusal.value) == (
+            f"{device} cannot be read back past this computer's memory by others than root: run "
+            "this as root"
+        )
+    assert device.read_bytes() == before
 
 
 def test_another_device_than_was_shown_is_refused(
@@ -481,9 +561,39 @@ def test_a_block_device_is_flashed(made: MadeImage, memory_disk: Path, ca_file: 
     if not memory_disk.is_block_device():
         pytest.skip(f"{memory_disk} is not made here: no udev")
     memory_disk.write_bytes(b"\xaa" * (32 * MIB))
-    flash(told(order(made, memory_disk, ca_file)), quiet)
+    phases: list[str] = []
+    flash(told(order(made, memory_disk, ca_file)), lambda phase, *_: phases.append(phase))
+    assert list(dict.fromkeys(phases)) == ["check", "size", "write", "verify", "settings"]
     written = memory_disk.read_bytes()
     assert written[:BOOT_START] == made.content[:BOOT_START]
     assert written[BOOT_START + BOOT_BYTES : IMAGE_BYTES] == made.content[BOOT_START + BOOT_BYTES :]
-    assert written[IMAGE_BYTES:] == b"\xaa" * (32 * MIB - IMAGE_BYTES)
+    assert not any(written[IMAGE_BYTES:])  # it was marked all over
     assert read_card(flash_kit.read_boot(memory_disk, "station.json")).station == "north"
+
+
+@contextmanager
+def member_of_a_group(group: int) -> Iterator[None]:
+    """Somebody who is not root, for a while."""
+    os.setegid(group)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def test_a_member_of_the_group_disk_is_refused_by_a_block_device(memory_disk: Path) -> None:
+    """The kernel lets him write, and not read back."""
+    if not memory_disk.is_block_device():
+        pytest.skip(f"{memory_disk} is not made here: no udev")
+    group = 6
+    os.chown(memory_disk, 0, group)
+    memory_disk.chmod(0o660)
+    card = Device(str(memory_disk), "disk", 32 * MIB)
+    with member_of_a_group(group):
+        memory_disk.write_bytes(b"\xaa" * 4096)
+        with pytest.raises(FlashRefused, match="by others than root: run"), Target(card):
+            pass
+    with Target(card) as target:
+        assert target.read(0, 4096) == b"\xaa" * 4096
