@@ -381,6 +381,21 @@ def card_page() -> Iterator[str]:
             (f"`{name}`", *_default_and_meaning(field)) for name, field in one.model_fields.items()
         ]
         yield from table(("member", "default", "meaning"), rows)
+    yield from ("", "## In an inventory", "")
+    yield "`flash_stations` and `flash_common` have the members of these tables, but for `version`"
+    yield "and `station`, which the playbook adds, and for secrets, which are refused there."
+    yield ""
+    yield from table(("member", "meaning"), [(f"`{name}`", text) for name, text in told_instead()])
+
+
+def told_instead() -> Iterator[tuple[str, str]]:
+    """What an inventory says of a station that its card does not have."""
+    for place, model in (("", card.Card), ("network.wifi.", card.Wifi)):
+        for name, field in model.model_fields.items():
+            # What is not to be shown is a secret.
+            if not field.repr:
+                yield f"{place}{name}_file", f"In place of `{place}{name}`: its file, of mode 0600."
+    yield "device_id", "SmartBox's id, for `flash_token_file`; else found by station and serial."
 
 
 def _is_described(one: Any, base: type) -> bool:

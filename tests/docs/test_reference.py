@@ -5,6 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+
+from flash_kit import secret_file
+from infra.flash.errors import FlashRefused
+from infra.flash.orders import Order, make_card
 
 ROOT = Path(__file__).parent.parent.parent
 SPECIFICATION = importlib.util.spec_from_file_location(
@@ -68,6 +73,40 @@ def test_every_variable_of_the_playbooks_is_told() -> None:
     }
     for name in [*reference.INVENTORY_VARIABLES, *reference.PLAYBOOK_ARGUMENTS]:
         assert re.search(rf"\b{name}\b", text), name
+
+
+def test_what_an_inventory_says_of_a_card_is_told(tmp_path: Path) -> None:
+    """Every secret by its file, and what the playbook keeps for itself: no more, and no less."""
+    told = {name for name, _ in reference.told_instead()}
+    playbook = (ROOT / "playbooks/flash.yml").read_text("utf-8")
+    kept = re.search(r"rejectattr\('key', 'in', (\[[^]]*\])\)", playbook)
+    assert kept is not None
+    assert {name for name in told if "." not in name} == set(yaml.safe_load(kept[1]))
+    wifi = {"ssid": "Yard", "country": "PT"}
+    for name, secret in (("passphrase", "a phrase of the yard"), ("psk", "0" * 64)):
+        assert f"network.wifi.{name}_file" in told
+        file = secret_file(tmp_path / name, secret)
+        refused = card_order({"network": {"wifi": wifi | {name: secret}}})
+        with pytest.raises(FlashRefused, match=f"name its file, {name}_file"):
+            make_card(refused)
+        card = make_card(card_order({"network": {"wifi": wifi | {f"{name}_file": str(file)}}}))
+        assert getattr(card.network.wifi, name) == secret
+    with pytest.raises(FlashRefused, match="name its file, claim_file"):
+        make_card(card_order({"claim": "0123"}))
+
+
+def card_order(settings: dict[str, object]) -> Order:
+    """An order with these settings of a card."""
+    own = {"host_name": "north-box", "platform_url": "https://platform.example"}
+    nowhere = Path("nowhere")
+    return Order(
+        image=nowhere,
+        public_key=nowhere,
+        device=nowhere,
+        station="north",
+        settings=own | settings,
+        ca_file=nowhere,
+    )
 
 
 @pytest.mark.parametrize(

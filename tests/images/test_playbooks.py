@@ -58,6 +58,27 @@ def test_a_key_is_found_as_the_last_step_finds_it(tmp_path, kind):
     assert "TASK [Make the working directory]" in said
 
 
+def test_relative_paths_are_the_checkout_s(tmp_path):
+    """For what the play makes itself, as for the commands that it runs; more is not built."""
+    told = {name: os.path.relpath(tmp_path / name, ROOT) for name in ("work", "bundle.tar")}
+    (tmp_path / "key.pem").write_text("key")
+    code, said = play(
+        "image",
+        "localhost,",
+        {
+            "image_signing_key": str(tmp_path / "key.pem"),
+            "image_work": told["work"],
+            "image_station_bundle": told["bundle.tar"],
+            "image_snapshot": "no-snapshot",
+        },
+    )
+    assert code != 0
+    assert "image_snapshot must be a URL that ends in a snapshot's date" in said
+    roles_told = json.loads((tmp_path / "work/variables.json").read_text())
+    assert Path(roles_told["service_python_bundle"]).is_absolute()
+    assert Path(roles_told["service_python_bundle"]).resolve() == tmp_path / "bundle.tar"
+
+
 class Station:
     """A station that is this computer, as far as the update's copy; its slots are a script."""
 
@@ -149,3 +170,25 @@ def test_an_update_without_room_is_not_brought(station, tmp_path):
     assert f"MiB free on its data partition, and the update needs {needed}:" in said
     assert not station.was_brought
     assert list(station.place.iterdir()) == []
+
+
+def test_a_station_is_reached_as_root_and_without_sudo(tmp_path):
+    """By an inventory that says nothing of it: an image has neither another account nor sudo."""
+    heard = tmp_path / "heard"
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{heard}\nexit 255\n')
+    ssh.chmod(0o755)
+    bundle = tmp_path / "2.update"
+    with tarfile.open(bundle, "w") as tar:
+        tar.addfile(tarfile.TarInfo("manifest.json"))
+    inventory = tmp_path / "inventory.json"
+    host = {"ansible_host": "192.0.2.1", "ansible_ssh_executable": str(ssh)}
+    group = {"steelyard_appliances": {"hosts": {"yard": host}}}
+    inventory.write_text(json.dumps({"all": {"children": group}}))
+    told = {"update_bundle": str(bundle), "update_wait_seconds": 0}
+    # As somebody who has another name.
+    words = ("-i", inventory, "playbooks/update-stations.yml", "-e", json.dumps(told))
+    run_checkout(*words, "--user", "operator")
+    said = heard.read_text()
+    assert 'User="root"' in said
+    assert "/bin/sh -c '/usr/bin/python3 && sleep 0'" in said
