@@ -13,6 +13,7 @@ from steelyard.smartbox.alibi.memory import read_all
 from steelyard.smartbox.audit.verify import verify_alibi
 from steelyard.smartbox.care import CLOCK_ALARM, Care
 from steelyard.smartbox.errors import PlatformUnreached, StorageFull
+from steelyard.smartbox.kernel_clock import KernelClock
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Recorder, Storage
 from steelyard.smartbox.station_clock import StationClock, kernel_is_disciplined, read_boot_id
 from steelyard.smartbox.status import Status
@@ -262,6 +263,7 @@ class Looks:
             self._greet,
             self.status,
             clock,
+            KernelClock(None),
             years=10,
             on_step=lambda: self.called.append("step"),
             on_times=lambda: self.called.append("times"),

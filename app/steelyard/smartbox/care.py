@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from structlog import get_logger
 
 from steelyard.smartbox.errors import PlatformProblem, StorageFull
+from steelyard.smartbox.kernel_clock import KernelClock
 from steelyard.smartbox.recorder import Recorder
 from steelyard.smartbox.room import ALARM as DISK_FULL
 from steelyard.smartbox.station_clock import StationClock
@@ -24,14 +25,16 @@ class Care:
     `greet` asks the platform something, whose answer tells the clock the time. `on_step` is called
     after the clock was set, `on_times` after tickets got their time or their place in the outbox,
     `on_failure` once the storage has failed. `years` is how long the alibi memory keeps a record.
+    `kernel` is told the time, whenever it is known.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it tells of what it finds: each is another's business
         self,
         recorder: Recorder,
         greet: Callable[[], Awaitable[None]],
         status: Status,
         clock: StationClock,
+        kernel: KernelClock,
         *,
         years: int,
         on_step: Callable[[], None],
@@ -42,6 +45,7 @@ class Care:
         self._greet = greet
         self._status = status
         self._clock = clock
+        self._kernel = kernel
         self._years = years
         self._on_step = on_step
         self._on_times = on_times
@@ -96,6 +100,7 @@ class Care:
             )
             return
         self._status.clear_alarm(CLOCK_ALARM)
+        self._kernel.compare(known)
         storage = self._recorder.storage
         if await self._recorder.run(storage.outbox.count_untimed):
             corrected = await self._recorder.run(storage.set_times, known)

@@ -25,6 +25,7 @@ from steelyard.smartbox.intake.live import Intakes, LiveStation
 from steelyard.smartbox.intake.replay import Replay
 from steelyard.smartbox.intake.resource import WEIGHT_PATH, make_site, transport_counters
 from steelyard.smartbox.intake.station import Station
+from steelyard.smartbox.kernel_clock import KernelClock
 from steelyard.smartbox.pages.client import READY_FILE
 from steelyard.smartbox.pages.status import StatusPage
 from steelyard.smartbox.recorder import Recorder, Storage
@@ -131,6 +132,7 @@ class SmartBox:
                 platform.greet,
                 status,
                 self._clock,
+                KernelClock(settings.time_file),
                 years=settings.alibi_years,
                 on_step=live.rebase,
                 on_times=uplink.wake,

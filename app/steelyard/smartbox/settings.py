@@ -278,6 +278,11 @@ class SmartBoxSettings(DisplaySettings):
         le=600,
         description="Time limit of one request to the platform; longer than the platform's own.",
     )
+    time_file: Path | None = Field(
+        default=None,
+        description="Where to leave the time that the platform told, while the kernel has another "
+        "and no time server keeps it, for who may set the kernel's clock.",
+    )
     alibi_years: int = Field(
         default=10,
         ge=1,

@@ -9,7 +9,10 @@ from steelyard.settings import Section
 
 
 class StationSettings(Section):
-    """A station's machine that was made from an image. All have defaults, which the image keeps."""
+    """A station's machine that was made from an image.
+
+    All have defaults, which the image keeps but for `data_device`.
+    """
 
     section: ClassVar[str] = "station"
 
@@ -41,5 +44,6 @@ class StationSettings(Section):
     )
     data_device: Path = Field(
         default=Path("/dev/disk/by-label/data"),
-        description="The data partition, which `station grow` lets fill the card.",
+        description="The data partition, which `station grow` lets fill the card; the image says "
+        "/dev/steelyard/data.",
     )
