@@ -68,9 +68,20 @@ def shorten_trial(tree):
 
 
 def break_python(tree):
-    """A root in which no Python runs, nor so what would say that it is not well."""
+    """A root in which no Python runs, nor so what would say that it is not well.
+
+    And it hangs before its file systems are all there, where most units would not begin.
+    """
     for one in (tree / "usr/bin").glob("python3*"):
         one.unlink()
+    units = tree / "etc/systemd/system"
+    (units / "hangs.service").write_text(
+        "[Unit]\nDefaultDependencies=no\nBefore=local-fs.target\n"
+        "[Service]\nType=oneshot\nExecStart=/bin/sleep infinity\n"
+    )
+    wants = units / "local-fs.target.wants"
+    wants.mkdir(exist_ok=True)
+    (wants / "hangs.service").symlink_to("../hangs.service")
     timer = tree / "etc/systemd/system/steelyard-slot-end.timer"
     text = timer.read_text()
     assert "OnBootSec=15min" in text

@@ -10,6 +10,7 @@ import pytest
 import testinfra
 
 from board_card import LEASES, LISTENERS, open_ports
+from board_units import CONFINED, DEBIAN_S, MOST_EXPOSED, NOT_CONFINED
 from board_updates import READY
 from infra.images.archive import file_sha256
 from infra.images.emulator import PAGE
@@ -152,6 +153,34 @@ def test_the_journal_is_in_memory(station):
     assert station.file("/data/log/kept.log").exists
 
 
+def test_no_unit_is_more_exposed_than_it_was(station):
+    """Ours by what they are for, Debian's by what was measured; every unit that is loaded."""
+    said = station.check_output("systemd-analyze security --no-pager --json=short")
+    found = {one["unit"]: float(one["exposure"]) for one in json.loads(said)}
+    most = dict.fromkeys(CONFINED, MOST_EXPOSED) | dict.fromkeys(NOT_CONFINED, 10.0) | DEBIAN_S
+    assert {unit: level for unit, level in found.items() if level > most.get(unit, 0)} == {}
+    assert {"steelyard-first-boot.service", "ssh.service", "dbus.service"} <= set(found)
+    print(f"\nexposure in a started board: {dict(sorted(found.items()))}")
+
+
+def test_the_kernel_s_clock_is_what_the_smartbox_says(station):
+    """Where no time server keeps it: two hours behind are made good, by the boot's own clock."""
+    script = (
+        "install -d -o steelyard -g steelyard -m 0750 /run/steelyard/smartbox && "
+        "right=$(date +%s) && date --utc --set @$((right - 7200)) >/dev/null && "
+        "up=$(cut -d ' ' -f 1 /proc/uptime | tr -d .)0 && "
+        "cd /run/steelyard/smartbox && echo ${right}000 $up >time.new && mv time.new time && "
+        "for _ in $(seq 60); do [ $(date +%s) -ge $right ] && break; sleep 1; done; "
+        "echo $(($(date +%s) - right)) $(systemctl is-failed steelyard-clock.service)"
+    )
+    passed, failed = station.check_output(script).split()
+    assert 0 <= int(passed) <= 65
+    assert failed != "failed"
+    assert "the clock was 7200 s behind" in station.check_output(
+        "journalctl --quiet --no-pager -u steelyard-clock.service"
+    )
+
+
 def test_the_watchdog_is_fed(station):
     """By systemd, from a real device."""
     assert station.check_output("systemctl show -p RuntimeWatchdogUSec --value") == "14s"
@@ -195,6 +224,29 @@ def test_a_stuck_board_is_started_again_by_its_watchdog(started, operator):
     print(f"\nreset by the watchdog after {time.monotonic() - began:.0f} s")
     started.start()
     started.wait_for(READY, SECONDS)
+
+
+def test_a_data_partition_with_an_error_is_mended_by_a_start(started, operator):
+    """From then on it can only be read: the board starts again by itself, and checks it."""
+    fault = (
+        "echo a test of the station >/sys/fs/ext4/vda4/trigger_fs_error; "
+        "touch /data/log 2>/dev/null && echo writable; true"
+    )
+    assert started.ssh(operator, fault) == ""
+    started.ssh(
+        operator,
+        "nohup sh -c 'sleep 1; systemctl start steelyard-data-writable' >/dev/null 2>&1 &",
+    )
+    started.wait_for("/data cannot be written any more", 120)
+    started.wait_for_reset(300)
+    started.start()
+    started.wait_for(READY, SECONDS)
+    started.ssh(operator, "touch /data/log")
+    state = started.ssh(operator, "dumpe2fs -h /dev/steelyard/data 2>/dev/null")
+    assert re.search(r"^Filesystem state: +clean$", state, re.MULTILINE), state
+    assert "FS Error count" not in state
+    ask = "systemctl show -p NextElapseUSecMonotonic --value steelyard-data-writable.timer"
+    assert started.ssh(operator, ask).strip() not in {"", "infinity"}
 
 
 @pytest.fixture

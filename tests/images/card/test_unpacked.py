@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import testinfra
 
+from board_units import CONFINED, MOST_EXPOSED, NOT_CONFINED
 from infra.images.finish import LEFTOVERS
 from infra.images.lock import read_lock
 from infra.images.programs import run
@@ -25,6 +26,8 @@ OWN = (
     "steelyard-slot.service",
     "steelyard-slot-end.timer",
     "steelyard-keep-log.timer",
+    "steelyard-data-writable.timer",
+    "steelyard-clock.path",
 )
 DEBIAN = (
     "ssh.service",
@@ -38,25 +41,6 @@ SETUID = {
     *("usr/bin/passwd", "usr/bin/su", "usr/bin/umount", "usr/lib/openssh/ssh-keysign"),
     *("usr/lib/dbus-1.0/dbus-daemon-launch-helper", "usr/bin/expiry", "usr/bin/chage"),
     *("usr/bin/ssh-agent", "usr/sbin/unix_chkpwd"),
-}
-MOST_EXPOSED = 2.5
-CONFINED = [
-    "steelyard-smartbox.service",
-    "steelyard-loadcell@x.service",
-    "steelyard-first-boot.service",
-    "steelyard-station-prepare.service",
-    "steelyard-station-follow.service",
-    "steelyard-station-finish.service",
-    "steelyard-station-grow.service",
-    "steelyard-wifi@wlan0.service",
-    "steelyard-keep-log.service",
-    "steelyard-keep-log-end.service",
-]
-# Root's own, which hear no network.
-NOT_CONFINED = {
-    "steelyard-slot.service": "mounts the boot partition, and starts the board again",
-    "steelyard-slot-end.service": "the same, for a root on trial that cannot say how it is",
-    "steelyard-data.service": "gives directories to their owners before anything else runs",
 }
 
 

@@ -140,7 +140,7 @@ def test_a_root_that_does_not_start_is_left_at_once(ready, operator, make):
 
 
 def test_a_root_that_cannot_say_how_it_is_is_left(ready, operator, make):
-    """What watches it is Python, and does not run."""
+    """What watches it is Python, and does not run; and the start hangs before local-fs.target."""
     said = "nothing has said that it is well, the other is started"
     goes_back(ready, operator, make("9.5", break_python), said)
 
@@ -156,3 +156,22 @@ def test_power_that_is_cut_while_an_update_is_tried_goes_back(ready, operator, m
     ready.start()
     ready.wait_for(READY, SECONDS)
     assert status(ready, operator)["version"] == before["version"]
+
+
+def test_a_kept_root_that_cannot_be_read_gives_way(ready, operator, layout):
+    """Its sectors are worn out: what was there before it is better than no station."""
+    before = status(ready, operator)
+    other = {"a": "b", "b": "a"}[before["running"]]
+    assert before["state"] != f"try {other}"
+    ready.cut()
+    number = {"a": 1, "b": 2}[before["running"]]
+    with ready.card.open("r+b") as card:
+        card.seek(layout.starts[number] << 20)
+        card.write(bytes(1 << 20))
+    ready.start()
+    ready.wait_for(f"root-{before['running']} cannot be read", SECONDS)
+    ready.wait_for_reset(300)
+    assert ready.next_slot() == SlotFile(other, f"tried {before['running']}")
+    ready.start()
+    ready.wait_for(READY, SECONDS)
+    assert status(ready, operator)["running"] == other

@@ -179,6 +179,7 @@ async def test_it_enrols_and_nothing_is_lost_when_the_power_is_cut(
             wanted = {("tcp", "22"), ("udp", "5684"), ("udp", "5353")}
             assert wanted <= ports <= wanted | LEASES
             await keeps_what_it_has(station, make)
+            await sets_the_clock(station)
 
 
 async def keeps_what_it_has(station, make):
@@ -198,3 +199,17 @@ async def keeps_what_it_has(station, make):
     told = await asyncio.to_thread(station.status)
     assert (told["tickets"]["registered"], told["alibi_records"]) == (TICKETS, TICKETS)
     print("an update kept them, and an update without a SmartBox went back")
+
+
+async def sets_the_clock(station):
+    """A kernel that is three hours behind has the time once the platform told the SmartBox."""
+    late = "date --utc --set @$(($(date +%s) - 10800)) && systemctl restart steelyard-smartbox"
+    await asyncio.to_thread(station.board.ssh, station.key, late)
+    async with asyncio.timeout(SECONDS):
+        behind = 10800.0
+        while behind > 60:
+            await asyncio.sleep(3)
+            said = await asyncio.to_thread(station.board.ssh, station.key, "date +%s")
+            behind = time.time() - int(said)
+    print(f"the kernel's clock was three hours behind, and is {behind:.0f} s now")
+    await station.knows_the_time_by("platform", SECONDS)
