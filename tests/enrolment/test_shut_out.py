@@ -121,7 +121,8 @@ async def test_a_cell_revoked_in_the_middle_of_sending_is_out(enrolled: Field) -
         page = await asyncio.to_thread(page_of, enrolled)
     out = events.index("revoked")
     assert "taken" not in events[out:]
-    assert page["counters"]["tickets"] == len(taken)
+    # One may have been on its way into a ticket when the session ended, which took its answer away.
+    assert page["counters"]["tickets"] - len(taken) in {0, 1}
 
 
 async def test_a_smartbox_revoked_in_the_middle_of_sending_is_out(
