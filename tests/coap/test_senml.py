@@ -126,10 +126,10 @@ def test_base_values_add_up() -> None:
 
 def test_relative_times() -> None:
     """A small time counts from now, as a cell without a clock needs it (section 4.5.3)."""
-    assert decode(cbor2.dumps([{2: 1, 6: -2}, {2: 1}]), now=NOW) == [
-        Sample(1, NOW - 2),
-        Sample(1, NOW),
-    ]
+    pack = cbor2.dumps([{2: 1, 6: -2}, {2: 1}])
+    assert decode(pack, now=NOW) == [Sample(1, NOW - 2), Sample(1, NOW)]
+    with pytest.raises(InvalidPayload, match="record 1: t must be a time since 1970"):
+        decode(pack)
 
 
 @pytest.mark.parametrize(

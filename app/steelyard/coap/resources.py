@@ -93,13 +93,13 @@ class Request(NamedTuple):
 
 
 def read_samples(
-    request: Request, counters: TransportCounters, *, station: str, now: float
+    request: Request, counters: TransportCounters, *, station: str, now: float | None
 ) -> tuple[str, list[Sample]]:
     """The sending cell's serial and the samples in its request to the SmartBox of `station`.
 
     The certificate decides which cell it is, and of which station: one authority may serve
     several stations, and serial numbers are the makers'. `now` (seconds since 1970) is what times
-    below 2^28 count from. A payload may leave the name out or give
+    below 2^28 count from; without it they are refused. A payload may leave the name out or give
     its own (`<serial>` or `urn:steelyard:loadcell:<serial>`, with `:` or `/` and a quantity
     behind). Raises NotALoadCell, UnsupportedContentFormat, ForeignStation, InvalidPayload and
     ForeignCell; the last three are counted.

@@ -7,7 +7,6 @@ saves 26 of 50 bytes in a single sample, and no name in a payload is trusted any
 
 import math
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -89,16 +88,16 @@ def encode(samples: Sequence[Sample]) -> bytes:
 def decode(payload: bytes, *, now: float | None = None) -> list[Sample]:
     """Read a pack; `now` (seconds since 1970) is what relative times count from.
 
-    Raises InvalidPayload with the record, the label and what is allowed.
+    Without it they are refused. Raises InvalidPayload with the record, the label and what is
+    allowed.
     """
     if len(payload) > MAX_BYTES:
         raise InvalidPayload(f"the payload must be at most {MAX_BYTES} bytes")
     pack = _load(payload)
     if not isinstance(pack, list) or not 1 <= len(pack) <= MAX_RECORDS:
         raise InvalidPayload(f"the payload must be an array of 1 to {MAX_RECORDS} records")
-    moment = time.time() if now is None else now
     base = _Base()
-    return [_Reader(index, record).read(base, moment) for index, record in enumerate(pack, 1)]
+    return [_Reader(index, record).read(base, now) for index, record in enumerate(pack, 1)]
 
 
 @dataclass(slots=True)
@@ -127,7 +126,7 @@ class _Reader:
             elif not isinstance(label, str) or label.endswith("_"):
                 raise InvalidPayload(f"record {index}: label {_show(label)} is not understood")
 
-    def read(self, base: _Base, now: float) -> Sample:
+    def read(self, base: _Base, now: float | None) -> Sample:
         if self._has_base:
             self._rebase(base)
         self._number(_UPDATE_TIME)
@@ -169,10 +168,13 @@ class _Reader:
             raise self._wrong(label, f"must be {word}")
         return cast("Value", value)
 
-    def _moment(self, base: _Base, now: float) -> float:
+    def _moment(self, base: _Base, now: float | None) -> float:
         moment = self._bounded(_TIME, base.time + (self._number(_TIME) or 0))
-        absolute = moment if moment >= ABSOLUTE_TIME else now + moment
-        return round(float(absolute), 6)  # a double holds no more of today's times
+        if moment < ABSOLUTE_TIME:
+            if now is None:
+                raise self._wrong(_TIME, "must be a time since 1970, not one from now")
+            moment += now
+        return round(float(moment), 6)  # a double holds no more of today's times
 
     def _full_name(self, base: _Base) -> str | None:
         name = base.name + (self._text(_NAME) or "")

@@ -101,6 +101,8 @@ BAD = [
     ([{-3: SECONDS, 1: "lb", 2: 1}], "sequence=0", Code.BAD_REQUEST, "unit must be kg"),
     ([{-3: SECONDS, 1: "kg", 2: 1e9}], "sequence=0", Code.BAD_REQUEST, "10000000 kg"),
     ([{-3: SECONDS + 0.0005, 2: 1}], "sequence=0", Code.BAD_REQUEST, "millisecond"),
+    ([{-3: -1, 2: 1}], "sequence=0", Code.BAD_REQUEST, "must be a time since 1970"),
+    ([{1: "kg", 2: 1}], "sequence=0", Code.BAD_REQUEST, "must be a time since 1970"),
     ([{-3: 2**53, 2: 1}], "sequence=0", Code.BAD_REQUEST, "from 1970 to 9999"),
     (pack(), "", Code.BAD_REQUEST, "sequence=N"),
     (pack(), "sequence=-1", Code.BAD_REQUEST, "sequence=N"),
@@ -124,7 +126,7 @@ async def test_bad_payloads_get_a_reason_and_change_nothing(line: Line, tmp_path
     counters = status["counters"]
     assert sum(n for name, n in counters.items() if name.startswith("rejected_")) == len(BAD)
     assert counters["rejected_foreign_cell"] == status["transport"]["foreign_payloads"] == 1
-    assert status["transport"]["decode_errors"] == 6
+    assert status["transport"]["decode_errors"] == 8
     assert "samples_taken" not in counters
     assert status["tickets"]["queued"] == status["alibi_records"] == 0
 

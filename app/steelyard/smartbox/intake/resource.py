@@ -65,7 +65,9 @@ class WeightResource(PromptResource):
     A sample for a weighbridge that weighs by a cycle is answered when it is taken into memory.
 
     `name` is the station's: a load cell whose certificate names another one is refused. `clock`
-    gives milliseconds since the epoch, from which the times of a cell without a clock count.
+    gives milliseconds since the epoch, from which the times of a cell without a clock count. Only a
+    stream may have such: a sample that comes again must be the same one, and settled loads are
+    joined by their cells' times.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class WeightResource(PromptResource):
         return super().refuse(problem)
 
     def _read(self, request: Request) -> _Pack:
-        now = self._clock() / 1000
+        now = self._clock() / 1000 if self._station.streams(request.cell) else None
         cell, records = read_samples(request, self._counters, station=self._name, now=now)
         sequence = read_sequence(request)
         celsius = [to_celsius(record) for record in records if record.unit == CELSIUS]
