@@ -71,7 +71,7 @@ class WeighingSettings(Part):
         ge=1,
         le=8784,
         description="How long a first weighing waits for the next one; a later one is a first one "
-        "again, and so is one after a power cut until the time is known.",
+        "again. As long as the time is not known, one from before this boot is no tare.",
     )
     accuracy_class: Literal["III", "IIII"] = Field(
         default="III", description="Accuracy class (OIML R 76-1, 3.1)."

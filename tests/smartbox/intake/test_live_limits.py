@@ -9,9 +9,10 @@ from storage_kit import open_storage
 from weighing_kit import START, STEP, Rig, settings
 
 from steelyard.smartbox.alibi.format import Record
+from steelyard.smartbox.alibi.memory import read_all
 from steelyard.smartbox.errors import StorageFull
 from steelyard.smartbox.intake.live import LiveStation
-from steelyard.smartbox.recorder import Recorder
+from steelyard.smartbox.recorder import ALIBI_FILE, Recorder
 from steelyard.smartbox.room import ALARM
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.timing import Stamp
@@ -29,6 +30,7 @@ class Scene:
         self.recorder = recorder
         self.behind = 0
         self.known = True
+        self.boot = "b"
         self.status = Status(self.now)
         self.failures: list[BaseException] = []
         self.live = LiveStation(
@@ -39,7 +41,7 @@ class Scene:
             self.now,
             on_ticket=lambda: None,
             on_failure=self.failures.append,
-            stamp=lambda time: Stamp("b", time - START, self.known),
+            stamp=lambda time: Stamp(self.boot, time - START, self.known),
         )
 
     def now(self) -> int:
@@ -176,6 +178,55 @@ async def test_a_clock_that_is_set_back_stops_no_bridge(tmp_path: Path) -> None:
     time = int(ticket.id.rsplit("_", 1)[1])
     assert START + 3000 < time <= one.now()
     await one.recorder.close()
+
+
+@pytest.mark.parametrize("step", [-7_200_000, 7_200_000], ids=["back", "forward"])
+async def test_cells_that_go_by_the_clock_that_was_set_are_not_faulty(
+    tmp_path: Path, step: int
+) -> None:
+    """As those on the same board do, and those whose times count from when they came."""
+    one, _ = await scene(tmp_path)
+    await one.stand(1, LOAD)
+    one.rig.now += step
+    one.live.rebase()
+    one.live.tick()
+    assert one.live.bridge("wb-1").watch.faults() == {}
+    await one.stand(8, LOAD)
+    assert one.live.bridge("wb-1").watch.faults() == {}
+    (ticket,) = await one.tickets()
+    assert abs(int(ticket.id.rsplit("_", 1)[1]) - one.now()) < 8000
+    await one.recorder.close()
+
+
+async def test_a_cell_that_is_silent_after_a_step_is_found(tmp_path: Path) -> None:
+    """Its silence counts from the step, and not from a time that is yet to come."""
+    one, _ = await scene(tmp_path)
+    one.rig.now -= 7_200_000
+    one.live.rebase()
+    one.rig.now += 60_000
+    one.live.tick()
+    assert set(one.live.bridge("wb-1").watch.faults().values()) == {"silent"}
+    await one.recorder.close()
+
+
+async def test_a_tare_of_which_nobody_can_tell_the_age_is_told(tmp_path: Path) -> None:
+    """By an alarm, with the ticket that it stands on, until the bridge's next ticket."""
+    recorder = await Recorder.open(lambda: open_storage(tmp_path))
+    one = Scene(recorder, passes=2)
+    await one.stand(5, EMPTY)
+    for boot, known in (("earlier", True), ("b", False), ("b", True)):
+        one.boot, one.known = boot, known
+        one.live.set_vehicle("wb-1", "A 1")
+        await one.stand(8, LOAD)
+        alarms = one.status.alarms()
+        assert (set(alarms) == {"undated-first-pass:wb-1"}) is not known
+        if not known:
+            (first,) = await one.tickets()
+            assert f"the first weighing of A 1 ({first.id})" in alarms["undated-first-pass:wb-1"]
+        await one.stand(5, EMPTY)
+    bodies = [record.body["ticket"] for record in read_all(tmp_path / ALIBI_FILE)]
+    assert [body["scaleTare"] for body in bodies] == [0, 0, 0]
+    await recorder.close()
 
 
 async def test_a_ticket_of_an_unknown_time_is_marked_and_held(tmp_path: Path) -> None:

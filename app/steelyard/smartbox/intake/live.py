@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from structlog import get_logger
 
 from steelyard.smartbox.errors import StorageFull, StorageUnavailable, UnknownCell
-from steelyard.smartbox.intake.passes import join_passes
+from steelyard.smartbox.intake.passes import UNDATED, join_passes
 from steelyard.smartbox.intake.station import Station
 from steelyard.smartbox.models import Joined, Moment, Sample
 from steelyard.smartbox.recorder import Recorder
@@ -37,6 +37,7 @@ TICK_SECONDS = 0.5
 OLD_MS = 2000  # a weight that is older is not shown, and nothing rests on it
 CELL_FAULT = "cell-fault"
 NOT_SEEN_WHOLE = "load-grew"
+UNDATED_FIRST = "undated-first-pass"
 
 
 class LiveStation:
@@ -121,7 +122,7 @@ class LiveStation:
     def rebase(self) -> None:
         """The clock was set: what was seen by the old time does not go with what comes now."""
         for bridge in self._bridges.values():
-            bridge.rebase()
+            bridge.rebase(self._clock())
 
     def streams(self, cell: str) -> bool:
         """Whether a cell is one of these."""
@@ -171,7 +172,7 @@ class LiveStation:
 
     async def _emit(self, weighed: Weighed, stamp: Stamp) -> None:
         try:
-            await self._recorder.run(self._record, weighed, stamp)
+            note = await self._recorder.run(self._record, weighed, stamp)
         except StorageFull as full:
             # It was not issued, and nobody was told so: the load may get it yet.
             bridge = self._bridges[weighed.bridge]
@@ -182,11 +183,19 @@ class LiveStation:
             return
         self._status.count("tickets")
         self._status.clear_alarm(f"{NOT_SEEN_WHOLE}:{weighed.bridge}")
+        if UNDATED in note:
+            self._status.raise_alarm(
+                f"{UNDATED_FIRST}:{weighed.bridge}",
+                f"the time is not known, so the first weighing of {weighed.vehicle} "
+                f"({note[UNDATED]}) may be of another visit: the ticket has no tare",
+            )
+        else:
+            self._status.clear_alarm(f"{UNDATED_FIRST}:{weighed.bridge}")
         self._on_ticket()
 
-    def _record(self, weighed: Weighed, stamp: Stamp) -> None:
+    def _record(self, weighed: Weighed, stamp: Stamp) -> dict[str, Any]:
         """In the storage's thread: the vehicle's first pass may be needed, also one that waits
-        for its place in the outbox.
+        for its place in the outbox. What is said of the pass.
         """
         storage = self._recorder.storage
         storage.mend()
@@ -209,6 +218,7 @@ class LiveStation:
             details["clock"] = stamp.mark()
         moment = Moment(weighed.bridge, weighed.time)
         storage.record(Joined(moment, weighed.samples), draft, details)
+        return note
 
     def _ticket(self, weighed: Weighed, settings: WeighbridgeSettings) -> Ticket:
         try:

@@ -6,8 +6,9 @@ negative net: what it left.
 
 A first pass waits for so many hours. A truck that left another way would otherwise have the tare
 of its last visit at the next, and each first and second pass in the place of the other from then
-on. One whose age cannot be told waits no longer either: a weight without a tare is true, a net with
-the tare of another visit is not.
+on. One whose age cannot be told is no tare either: a weight without a tare is true, a net with the
+tare of another visit is not. That weighing is no first pass itself: if it was the second one in
+truth, first and second would change places. Somebody has to look at such a pair, and is told.
 """
 
 from dataclasses import replace
@@ -20,6 +21,7 @@ from steelyard.vehicles import normalise_vehicle
 
 FIRST = "first"
 SECOND = "second"
+UNDATED = "undated_first_ticket"
 _HOUR = 3_600_000
 
 
@@ -37,7 +39,8 @@ def join_passes(
     """The weighing with its tare from the first pass, and what the alibi record says of it.
 
     `stamp` stands behind the weighing's time. A first pass that is older than so many hours is
-    none, nor is one of which that cannot be told. Without a vehicle a weighing stays as it is.
+    none; one of which that cannot be told is none, and over. Without a vehicle a weighing stays as
+    it is.
     """
     if weighed.vehicle is None:
         return weighed, {}
@@ -48,7 +51,7 @@ def join_passes(
     if first is not None:
         age = _age(first, weighed.time, stamp)
         if age is None:
-            note["undated_first_ticket"] = first.ticket
+            note |= {"pass": SECOND, UNDATED: first.ticket}
             first = None
         elif age > hours * _HOUR:
             note["lapsed_first_ticket"] = first.ticket
