@@ -15,7 +15,12 @@ from steelyard.smartbox.care import CLOCK_ALARM, Care
 from steelyard.smartbox.errors import PlatformUnreached, StorageFull
 from steelyard.smartbox.kernel_clock import KernelClock
 from steelyard.smartbox.recorder import ALIBI_FILE, OUTBOX_FILE, Recorder, Storage
-from steelyard.smartbox.station_clock import StationClock, kernel_is_disciplined, read_boot_id
+from steelyard.smartbox.station_clock import (
+    CLOCK_FILE,
+    StationClock,
+    kernel_is_disciplined,
+    read_boot_id,
+)
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.timing import KnownTime
 from steelyard.ticket import Ticket, format_timestamp
@@ -35,12 +40,13 @@ class World:
         self.boot = "boot-1"
         self.up_at = -5000
 
-    def clock(self) -> StationClock:
+    def clock(self, keep: Path | None = None) -> StationClock:
         return StationClock(
             lambda: TRUE + self.elapsed - self.behind,
             lambda: self.elapsed - self.up_at,
             lambda: self.disciplined,
             self.boot,
+            keep,
         )
 
     def set_by_time_server(self) -> None:
@@ -116,6 +122,66 @@ def test_any_text_is_a_date_or_none(text: str) -> None:
     """What a platform writes never raises."""
     clock = World().clock()
     clock.learn(text, clock.uptime())
+
+
+def test_who_goes_by_the_clock_hears_of_a_step_before_anything_has_the_new_time() -> None:
+    """A ticket between the two would have the old time as one that is known."""
+    world = World()
+    clock = world.clock()
+    heard: list[tuple[int, bool]] = []
+    clock.on_step = lambda: heard.append((clock.now(), clock.known))
+    world.elapsed = 800_000
+    clock.learn(DATE, clock.uptime() - 400)
+    (found,) = heard
+    assert abs(found[0] - (TRUE + 800_000)) <= 1000
+    assert found[1]
+
+
+def test_a_time_at_which_the_platform_s_certificate_is_not_valid_is_wrong() -> None:
+    """Who went by it would reach no platform any more that could tell the right one."""
+    told = TRUE + 800_000
+    for first, last, known in (
+        (told + 1, told + 9, False),
+        (told - 9, told - 1, False),
+        (told, told, True),
+    ):
+        clock = World().clock()
+        clock.learn(DATE, clock.uptime(), (first, last))
+        assert clock.known is known
+
+
+def test_what_a_process_learnt_holds_for_the_next_one_of_the_boot(tmp_path: Path) -> None:
+    """A SmartBox that is started again without a network knows the time; another boot does not."""
+    world = World()
+    path = tmp_path / CLOCK_FILE
+    clock = world.clock(path)
+    assert not clock.known
+    world.elapsed = 800_000
+    clock.learn(DATE, clock.uptime() - 400)
+    learnt = clock.now()
+    world.elapsed += 60_000
+    again = world.clock(path)
+    assert (again.now(), again.source) == (learnt + 60_000, "platform")
+    world.boot = "boot-2"
+    assert not world.clock(path).known
+    world.set_by_time_server()
+    kept = world.clock(path)
+    assert (kept.source, kept.now()) == ("kernel", TRUE + world.elapsed)
+    world.disciplined = False
+    # It may be told better from now on: no time server keeps the kernel's any more.
+    assert world.clock(path).source == "platform"
+    assert [one.name for one in tmp_path.iterdir()] == [CLOCK_FILE]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"boot": "boot-1"}', '{"offset": 1}', '"\u00e9"'])
+def test_a_damaged_file_of_the_clock_is_none(tmp_path: Path, text: str) -> None:
+    """The platform is asked, as without it; nor is a directory that is not there a fault."""
+    path = tmp_path / CLOCK_FILE
+    path.write_text(text)
+    assert not World().clock(path).known
+    clock = World().clock(tmp_path / "none/clock.json")
+    clock.learn(DATE, clock.uptime())
+    assert clock.known
 
 
 def test_the_kernel_is_asked() -> None:
@@ -258,6 +324,7 @@ class Looks:
         self.reached = reached
         self.status = Status(clock.now)
         self.called: list[str] = []
+        clock.on_step = lambda: self.called.append("step")
         self.care = Care(
             recorder,
             self._greet,
@@ -265,7 +332,6 @@ class Looks:
             clock,
             KernelClock(None),
             years=10,
-            on_step=lambda: self.called.append("step"),
             on_times=lambda: self.called.append("times"),
             on_failure=lambda error: self.called.append(str(error)),
         )

@@ -22,13 +22,13 @@ TIDY_SECONDS = 3600.0
 class Care:
     """Runs beside everything else.
 
-    `greet` asks the platform something, whose answer tells the clock the time. `on_step` is called
-    after the clock was set, `on_times` after tickets got their time or their place in the outbox,
-    `on_failure` once the storage has failed. `years` is how long the alibi memory keeps a record.
-    `kernel` is told the time, whenever it is known.
+    `greet` asks the platform something, whose answer tells the clock the time. `on_times` is called
+    after tickets got their time or their place in the outbox, `on_failure` once the storage has
+    failed. `years` is how long the alibi memory keeps a record. `kernel` is told the time, whenever
+    it is known.
     """
 
-    def __init__(  # noqa: PLR0913 - whom it tells of what it finds: each is another's business
+    def __init__(
         self,
         recorder: Recorder,
         greet: Callable[[], Awaitable[None]],
@@ -37,7 +37,6 @@ class Care:
         kernel: KernelClock,
         *,
         years: int,
-        on_step: Callable[[], None],
         on_times: Callable[[], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
@@ -47,10 +46,8 @@ class Care:
         self._clock = clock
         self._kernel = kernel
         self._years = years
-        self._on_step = on_step
         self._on_times = on_times
         self._on_failure = on_failure
-        self._steps = clock.steps
         self._tidied: int | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -88,9 +85,6 @@ class Care:
         self._clock.look()
         if not self._clock.known:
             await self._ask_platform()
-        if self._clock.steps != self._steps:
-            self._steps = self._clock.steps
-            self._on_step()
         known = self._clock.known_time()
         if known is None:
             self._status.raise_alarm(

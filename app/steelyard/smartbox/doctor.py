@@ -142,7 +142,8 @@ def _standing(
     told = f"good from {start:%Y-%m-%d} to {end:%Y-%m-%d}"
     if now < start:
         remedy = "set the clock: see the finding of the clock"
-        return Finding(name, Level.FAILURE, f"{told}: not yet", remedy)
+        # It is taken all the same: see docs/decisions/coap-revocation.md.
+        return Finding(name, Level.WARNING, f"{told}: not yet", remedy)
     if now >= end:
         return Finding(name, Level.FAILURE, f"{told}: expired", again)
     remedy = _RENEW_ALONE if enrolled else _RENEW_BY_PLAY

@@ -30,10 +30,11 @@ from steelyard.smartbox.pages.client import READY_FILE
 from steelyard.smartbox.pages.status import StatusPage
 from steelyard.smartbox.recorder import Recorder, Storage
 from steelyard.smartbox.settings import SmartBoxSettings, WeighbridgeSettings
-from steelyard.smartbox.station_clock import StationClock
+from steelyard.smartbox.station_clock import CLOCK_FILE, StationClock
 from steelyard.smartbox.status import Status
 from steelyard.smartbox.uplink.batches import Limits
 from steelyard.smartbox.uplink.pace import Backoff
+from steelyard.smartbox.uplink.peers import Peers
 from steelyard.smartbox.uplink.platform import Platform, make_session, make_tls_context
 from steelyard.smartbox.uplink.uplink import Uplink
 from steelyard.smartbox.weighing.calibration import Calibration, read_calibration
@@ -87,7 +88,9 @@ class SmartBox:
         self._secret = read_secret_line(settings.client_secret_file, "smartbox.client_secret_file")
         self._tls = make_tls_context(settings.ca_file)
         self._ended: asyncio.Future[None] | None = None
-        self._clock = StationClock()
+        self._peers = Peers()
+        self._peers.watch(self._tls)
+        self._clock = StationClock(keep=settings.data_directory / CLOCK_FILE)
 
     def stop(self) -> None:
         """End `run`, after what is being written."""
@@ -125,6 +128,7 @@ class SmartBox:
             changes = Changes()
             live = self._live(recorder, status, uplink, restart, changes.tell)
             stack.push_async_callback(live.close)
+            self._clock.on_step = live.rebase
             await station.resume()
             live.start()
             care = Care(
@@ -134,7 +138,6 @@ class SmartBox:
                 self._clock,
                 KernelClock(settings.time_file),
                 years=settings.alibi_years,
-                on_step=live.rebase,
                 on_times=uplink.wake,
                 on_failure=self._fail,
             )
@@ -212,6 +215,7 @@ class SmartBox:
                 client_id=settings.client_id,
                 client_secret=self._secret,
                 station_clock=self._clock,
+                peers=self._peers,
             )
             uplink = Uplink(
                 recorder,

@@ -7,6 +7,7 @@ platform has told the time over TLS (the `Date` of its answers, RFC 9110, 6.6.1)
 """
 
 import ctypes
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ _TIMEX_BYTES = 512  # struct timex has 208 on x86-64 and arm64
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _FINE_MS = 500  # further from the kernel's disciplined clock than this, it is followed
 _LONGEST_ANSWER_MS = 10_000
+CLOCK_FILE = "clock.json"
+_KEPT_BYTES = 1000
 KERNEL, PLATFORM = "kernel", "platform"
 
 
@@ -48,7 +51,9 @@ class StationClock:
 
     `wall` is the kernel's time of day and `uptime` its time since the boot, both in milliseconds;
     `disciplined` says whether a time server keeps the former right. `steps` counts how often this
-    clock was set since it began.
+    clock was set since it began, and `on_step` is called each time, before anything goes by the new
+    time. `keep` is a file: what one process learnt of the time holds for the next ones of the same
+    boot.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class StationClock:
         uptime: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000,
         disciplined: Callable[[], bool] = kernel_is_disciplined,
         boot: str | None = None,
+        keep: Path | None = None,
     ) -> None:
         self._wall = wall
         self._uptime = uptime
@@ -65,7 +71,11 @@ class StationClock:
         self._offset = wall() - uptime()
         self.source: str | None = None
         self.steps = 0
+        self.on_step: Callable[[], None] = lambda: None
+        self._keep = keep
         self.look()
+        if not self.known:
+            self._remember()
 
     def now(self) -> int:
         """The time, as well as it is known. It goes back only where it was found to be wrong."""
@@ -95,10 +105,11 @@ class StationClock:
         if not self.known or abs(offset - self._offset) > _FINE_MS:
             self._follow(offset, KERNEL)
 
-    def learn(self, date: str | None, asked: int) -> None:
+    def learn(self, date: str | None, asked: int, valid: tuple[int, int] | None = None) -> None:
         """Take the `Date` of an answer to a request that was `asked` for at this uptime.
 
-        Where the kernel knows the time, it knows it better.
+        Where the kernel knows the time, it knows it better. A time outside `valid`, in milliseconds
+        since the epoch, is wrong.
         """
         came = self._uptime()
         took = came - asked
@@ -108,6 +119,9 @@ class StationClock:
         if moment is None:
             return
         told = round(moment.timestamp() * 1000)
+        if valid is not None and not valid[0] <= told <= valid[1]:
+            log.warning("the platform tells a time at which its certificate is not valid")
+            return
         # A Date has whole seconds, and was written somewhere between the request and now.
         offset = told + 500 - (asked + took // 2)
         if abs(offset - self._offset) > TOLERANCE_MS + took // 2:
@@ -122,5 +136,30 @@ class StationClock:
     def _follow(self, offset: int, source: str) -> None:
         step = offset - self._offset
         self._offset, self.source = offset, source
-        self.steps += step != 0
+        self._note()
         log.info("the time is known", source=source, step_ms=step)
+        if step:
+            self.steps += 1
+            self.on_step()
+
+    def _note(self) -> None:
+        """Leave what is known for the next process of this boot; without it that asks anew."""
+        if self._keep is None:
+            return
+        draft = self._keep.with_name(f"{self._keep.name}.new")
+        try:
+            draft.write_text(json.dumps({"boot": self.boot, "offset": self._offset}), "ascii")
+            draft.replace(self._keep)
+        except OSError as error:
+            log.warning("the time cannot be kept", path=str(self._keep), problem=error.strerror)
+
+    def _remember(self) -> None:
+        """Go on with what an earlier process of this boot knew. It may yet be told better."""
+        try:
+            kept = json.loads(self._keep.read_bytes()[:_KEPT_BYTES]) if self._keep else None
+        except (OSError, ValueError):
+            return
+        if not isinstance(kept, dict) or kept.get("boot") != self.boot:
+            return
+        if type(kept.get("offset")) is int:
+            self._follow(kept["offset"], PLATFORM)

@@ -1,6 +1,7 @@
 """The platform as the SmartBox sees it: a token, and a batch of tickets. HTTPS with TLS 1.3."""
 
 import base64
+import math
 import re
 import ssl
 import time
@@ -27,6 +28,7 @@ from steelyard.smartbox.station_clock import StationClock
 from steelyard.smartbox.uplink.access_token import AccessToken
 from steelyard.smartbox.uplink.answers import TRANSIENT, Answers, read_answers, read_problem
 from steelyard.smartbox.uplink.asking import failures_told, read_bounded
+from steelyard.smartbox.uplink.peers import Peers
 from steelyard.ticket import AlibiHead
 
 log = get_logger(__name__)
@@ -34,6 +36,7 @@ log = get_logger(__name__)
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_RETRY_AFTER_SECONDS = 3600.0
 MAX_TOKEN_SECONDS = 86_400
+GREET_SECONDS = 60.0
 MAX_TITLE_LENGTH = 200
 MAX_DELAY_DIGITS = 9
 HEAD_MEMBER = "alibiHead"
@@ -83,7 +86,9 @@ class Platform:
     """The management API's token endpoint and the tickets API's batch endpoint.
 
     Any number of batches may be sent side by side. `clock` is a monotonic clock in seconds: a
-    token's age does not depend on the wall clock. `station_clock` learns the time from answers.
+    token's age does not depend on the wall clock. `station_clock` learns the time from answers,
+    but none at which a server's certificate is not valid, if `peers` watch those: who went by such
+    a time would reach no platform any more that could tell the right one.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class Platform:
         client_secret: str,
         clock: Clock = time.monotonic,
         station_clock: StationClock | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self._session = session
         self._token_url = f"{management_url}/oauth2/token"
@@ -103,6 +109,9 @@ class Platform:
         self._credentials = _basic_auth(client_id, client_secret)
         self._token = AccessToken(self._fetch_token, clock)
         self._station_clock = station_clock
+        self._peers = peers
+        self._clock = clock
+        self._anew = -math.inf
 
     async def token(self) -> str:
         """The station's access token. Raises PlatformProblem; StationRefused for a revoked one."""
@@ -147,10 +156,12 @@ class Platform:
     async def greet(self) -> None:
         """Ask for a token, for the answer also tells the time: a new one until it did.
 
-        An answer that was too slow, or had no time in it, leaves a token that is good for minutes.
-        Raises PlatformProblem.
+        An answer that was too slow, or had no time in it, leaves a token that is good for minutes:
+        once a minute another one is asked for. Raises PlatformProblem.
         """
-        if self._station_clock is not None and not self._station_clock.known:
+        knows = self._station_clock is None or self._station_clock.known
+        if not knows and self._clock() - self._anew >= GREET_SECONDS:
+            self._anew = self._clock()
             self._token.renew()
         await self._token.get()
 
@@ -194,7 +205,8 @@ class Platform:
                 url, headers=headers, data=body, allow_redirects=False
             ) as response:
                 if own is not None:
-                    own.learn(response.headers.get("Date"), asked)
+                    valid = self._peers.valid if self._peers else None
+                    own.learn(response.headers.get("Date"), asked, valid)
                 answer = await read_bounded(response, MAX_ANSWER_BYTES)
                 return response.status, response.headers, answer
 

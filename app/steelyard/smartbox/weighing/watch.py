@@ -145,6 +145,12 @@ class Watch:
             return "repeating"
         return "clock" if sample.time <= cell.time else None
 
+    def rebase(self, now: int) -> None:
+        """The clock was set: what was seen by the old time says nothing of what comes now."""
+        for cell in self._cells:
+            cell.heard, cell.time = now, -1
+            cell.same_value, cell.away_since, cell.back_since = None, None, None
+
     def tick(self, now: int) -> None:
         """Look for cells that have gone silent."""
         for cell in self._cells:
