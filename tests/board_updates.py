@@ -70,7 +70,8 @@ def shorten_trial(tree):
 def break_python(tree):
     """A root in which no Python runs, nor so what would say that it is not well.
 
-    And it hangs before its file systems are all there, where most units would not begin.
+    And it hangs before its file systems are all there, where most units would not begin; the boot
+    partition, where its state stands, is not to be mounted.
     """
     for one in (tree / "usr/bin").glob("python3*"):
         one.unlink()
@@ -79,6 +80,10 @@ def break_python(tree):
         "[Unit]\nDefaultDependencies=no\nBefore=local-fs.target\n"
         "[Service]\nType=oneshot\nExecStart=/bin/sleep infinity\n"
     )
+    table = tree / "etc/fstab"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if "/dev/steelyard/boot" not in line))
+    assert len(table.read_text().splitlines()) == len(lines) - 1
     wants = units / "local-fs.target.wants"
     wants.mkdir(exist_ok=True)
     (wants / "hangs.service").symlink_to("../hangs.service")

@@ -106,6 +106,9 @@ def test_a_smartbox_that_ended_says_nothing(board: Board) -> None:
         "$(reboot) 5000",
         "1800000000000;reboot 5000",
         "9" * 60,
+        "1800000000000 08",
+        "08 5000",
+        "0001800000000 5000",
         "9999999999999999 5000",
         "\0\xff 1",
     ],
@@ -120,8 +123,12 @@ def test_anything_else_sets_nothing(board: Board, line: str) -> None:
 
 @pytest.mark.parametrize(
     ("now", "then"),
-    [(BUILT * 1000 - 1, UPTIME), (BUILT * 1000 + 5000, UPTIME + 1000)],
-    ids=["before the root was built", "of an uptime to come"],
+    [
+        (BUILT * 1000 - 1, UPTIME),
+        (BUILT * 1000 + 5000, UPTIME + 1000),
+        (BUILT * 1000 + 946_080_000_001, UPTIME),
+    ],
+    ids=["before the root was built", "of an uptime to come", "thirty years after it"],
 )
 def test_a_time_that_cannot_be_is_not_set(board: Board, now: int, then: int) -> None:
     """Whoever says it."""
