@@ -129,12 +129,12 @@ def test_who_goes_by_the_clock_hears_of_a_step_before_anything_has_the_new_time(
     world = World()
     clock = world.clock()
     heard: list[tuple[int, bool]] = []
-    clock.on_step = lambda: heard.append((clock.now(), clock.known))
+    clock.on_step = lambda step: heard.append((clock.now() - step, clock.known))
     world.elapsed = 800_000
+    before = clock.now()
     clock.learn(DATE, clock.uptime() - 400)
-    (found,) = heard
-    assert abs(found[0] - (TRUE + 800_000)) <= 1000
-    assert found[1]
+    assert heard == [(before, True)]
+    assert abs(clock.now() - (TRUE + 800_000)) <= 1000
 
 
 def test_a_time_at_which_the_platform_s_certificate_is_not_valid_is_wrong() -> None:
@@ -167,13 +167,26 @@ def test_what_a_process_learnt_holds_for_the_next_one_of_the_boot(tmp_path: Path
     world.set_by_time_server()
     kept = world.clock(path)
     assert (kept.source, kept.now()) == ("kernel", TRUE + world.elapsed)
+    # No time server keeps the kernel's any more: what it told holds, and may be told better.
     world.disciplined = False
-    # It may be told better from now on: no time server keeps the kernel's any more.
-    assert world.clock(path).source == "platform"
+    last = world.clock(path)
+    assert (last.source, last.now()) == ("kernel", TRUE + world.elapsed)
+    world.elapsed += 50_000_000
+    last.learn(DATE, last.uptime() - 400)
+    assert (last.source, last.steps) == ("platform", 1)
     assert [one.name for one in tmp_path.iterdir()] == [CLOCK_FILE]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"boot": "boot-1"}', '{"offset": 1}', '"\u00e9"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '"\u00e9"', "[" * 1000, '{"boot": "boot-1"}', '{"offset": 1}'),
+        '{"boot": "boot-1", "offset": 1, "source": "me"}',
+        '{"boot": "boot-1", "offset": true, "source": "kernel"}',
+        '{"boot": "boot-1", "offset": -9999999, "source": "kernel"}',
+        '{"boot": "boot-1", "offset": 9' + "9" * 40 + ', "source": "kernel"}',
+    ],
+)
 def test_a_damaged_file_of_the_clock_is_none(tmp_path: Path, text: str) -> None:
     """The platform is asked, as without it; nor is a directory that is not there a fault."""
     path = tmp_path / CLOCK_FILE
@@ -188,6 +201,13 @@ def test_the_kernel_is_asked() -> None:
     """It answers, whatever it is here; a boot has a name."""
     assert kernel_is_disciplined() in (True, False)
     assert len(read_boot_id()) == 36
+    assert read_boot_id() == read_boot_id()
+
+
+def test_a_boot_without_a_name_is_no_other_one(tmp_path: Path) -> None:
+    """Where /proc does not say it, two processes are not taken for those of one boot."""
+    first, second = (read_boot_id(tmp_path / "none") for _ in range(2))
+    assert first != second
 
 
 def weigh(storage: Storage, clock: StationClock, number: int) -> str:
@@ -324,7 +344,7 @@ class Looks:
         self.reached = reached
         self.status = Status(clock.now)
         self.called: list[str] = []
-        clock.on_step = lambda: self.called.append("step")
+        clock.on_step = lambda _: self.called.append("step")
         self.care = Care(
             recorder,
             self._greet,

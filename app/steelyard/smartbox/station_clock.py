@@ -11,11 +11,13 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 from structlog import get_logger
 
 from steelyard.smartbox.http_date import read_http_date
 from steelyard.smartbox.timing import TOLERANCE_MS, KnownTime, Stamp
+from steelyard.ticket import MAX_TIMESTAMP_MS
 
 log = get_logger(__name__)
 
@@ -29,12 +31,16 @@ _KEPT_BYTES = 1000
 KERNEL, PLATFORM = "kernel", "platform"
 
 
-def read_boot_id() -> str:
-    """What names this boot of the machine."""
+def read_boot_id(path: Path = _BOOT_ID) -> str:
+    """What names this boot of the machine.
+
+    Where it cannot be read, a name of its own: what is not known to be the same boot is another.
+    """
     try:
-        return _BOOT_ID.read_text("ascii").strip()
-    except OSError:
-        return "unknown"
+        return path.read_text("ascii").strip()
+    except OSError as error:
+        log.warning("which boot this is cannot be read", path=str(path), problem=error.strerror)
+        return f"unknown-{uuid4()}"
 
 
 def kernel_is_disciplined() -> bool:
@@ -51,9 +57,9 @@ class StationClock:
 
     `wall` is the kernel's time of day and `uptime` its time since the boot, both in milliseconds;
     `disciplined` says whether a time server keeps the former right. `steps` counts how often this
-    clock was set since it began, and `on_step` is called each time, before anything goes by the new
-    time. `keep` is a file: what one process learnt of the time holds for the next ones of the same
-    boot.
+    clock was set since it began, and `on_step` is called each time with the milliseconds, before
+    anything goes by the new time. `keep` is a file: what one process learnt of the time holds for
+    the next ones of the same boot.
     """
 
     def __init__(
@@ -71,7 +77,7 @@ class StationClock:
         self._offset = wall() - uptime()
         self.source: str | None = None
         self.steps = 0
-        self.on_step: Callable[[], None] = lambda: None
+        self.on_step: Callable[[int], None] = lambda _: None
         self._keep = keep
         self.look()
         if not self.known:
@@ -113,7 +119,7 @@ class StationClock:
         """
         came = self._uptime()
         took = came - asked
-        if self.source == KERNEL or not 0 <= took <= _LONGEST_ANSWER_MS:
+        if not 0 <= took <= _LONGEST_ANSWER_MS or (self.source == KERNEL and self._disciplined()):
             return
         moment = read_http_date(date)
         if moment is None:
@@ -140,7 +146,7 @@ class StationClock:
         log.info("the time is known", source=source, step_ms=step)
         if step:
             self.steps += 1
-            self.on_step()
+            self.on_step(step)
 
     def _note(self) -> None:
         """Leave what is known for the next process of this boot; without it that asks anew."""
@@ -148,7 +154,8 @@ class StationClock:
             return
         draft = self._keep.with_name(f"{self._keep.name}.new")
         try:
-            draft.write_text(json.dumps({"boot": self.boot, "offset": self._offset}), "ascii")
+            kept = {"boot": self.boot, "offset": self._offset, "source": self.source}
+            draft.write_text(json.dumps(kept), "ascii")
             draft.replace(self._keep)
         except OSError as error:
             log.warning("the time cannot be kept", path=str(self._keep), problem=error.strerror)
@@ -157,9 +164,12 @@ class StationClock:
         """Go on with what an earlier process of this boot knew. It may yet be told better."""
         try:
             kept = json.loads(self._keep.read_bytes()[:_KEPT_BYTES]) if self._keep else None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return
         if not isinstance(kept, dict) or kept.get("boot") != self.boot:
             return
-        if type(kept.get("offset")) is int:
-            self._follow(kept["offset"], PLATFORM)
+        offset, source = kept.get("offset"), kept.get("source")
+        if type(offset) is not int or source not in (KERNEL, PLATFORM):
+            return
+        if 0 <= self._uptime() + offset <= MAX_TIMESTAMP_MS:
+            self._follow(offset, source)
