@@ -21,6 +21,7 @@ KEY = Path("/usr/share/steelyard/update-key.pem")
 RELEASE = Path("/usr/share/steelyard/release.json")
 CONFIGURATION = Path("/data/steelyard/smartbox/enrolment/smartbox.toml")
 KEEP_LOG = Path("/usr/local/sbin/steelyard-keep-log")
+TRIAL = Path("/run/steelyard-trial")  # the initramfs's, for steelyard-slot-end
 BEFORE = Path("/data/before-trial.json")
 PROGRAM = Path("/opt/steelyard/station/current/venv/bin/steelyard")
 _PATIENCE = 600.0  # seconds that a root on trial has; an emulated board is slow
@@ -97,6 +98,7 @@ def _watch(options: argparse.Namespace) -> int:
     )
     if not watch.run():
         return 0
+    TRIAL.unlink(missing_ok=True)
     uptime = Path("/proc/uptime").read_text("ascii").split()[0]
     _say(f"steelyard: ready after {uptime} s, root-{slot} is well, version {_release()['version']}")
     return 0

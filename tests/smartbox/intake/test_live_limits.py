@@ -1,6 +1,8 @@
 """A weighbridge with a cycle on a full disk, and over a step of the clock."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from steelyard.smartbox.alibi.format import Record
 from steelyard.smartbox.alibi.memory import read_all
 from steelyard.smartbox.errors import StorageFull
 from steelyard.smartbox.intake.live import LiveStation
+from steelyard.smartbox.models import Sample
 from steelyard.smartbox.recorder import ALIBI_FILE, Recorder
 from steelyard.smartbox.room import ALARM
 from steelyard.smartbox.status import Status
@@ -47,12 +50,14 @@ class Scene:
     def now(self) -> int:
         return self.rig.now - self.behind
 
-    async def stand(self, seconds: float, load: list[float]) -> None:
-        """A load stands there so long."""
+    async def stand(
+        self, seconds: float, load: list[float], spoil: Callable[[Sample], Sample] = lambda one: one
+    ) -> None:
+        """A load stands there so long; `spoil` may change what a cell says."""
         for _ in range(round(seconds * 1000 / STEP)):
             self.rig.now += STEP
             for sample in self.rig.samples(load):
-                await self.live.take(sample)
+                await self.live.take(spoil(sample))
             self.live.tick()
             while self.live._tasks:
                 await next(iter(self.live._tasks))
@@ -172,7 +177,7 @@ async def test_a_clock_that_is_set_back_stops_no_bridge(tmp_path: Path) -> None:
     one, _ = await scene(tmp_path)
     await one.stand(1, LOAD)
     one.behind = 3000
-    one.live.rebase()
+    one.live.rebase(-3000)
     await one.stand(8, LOAD)
     (ticket,) = await one.tickets()
     time = int(ticket.id.rsplit("_", 1)[1])
@@ -188,7 +193,7 @@ async def test_cells_that_go_by_the_clock_that_was_set_are_not_faulty(
     one, _ = await scene(tmp_path)
     await one.stand(1, LOAD)
     one.rig.now += step
-    one.live.rebase()
+    one.live.rebase(step)
     one.live.tick()
     assert one.live.bridge("wb-1").watch.faults() == {}
     await one.stand(8, LOAD)
@@ -198,11 +203,33 @@ async def test_cells_that_go_by_the_clock_that_was_set_are_not_faulty(
     await one.recorder.close()
 
 
+@pytest.mark.parametrize("step", [-7_200_000, 7_200_000], ids=["back", "forward"])
+async def test_a_stuck_cell_is_stuck_after_a_step_too(tmp_path: Path, step: int) -> None:
+    """The load that stands there then would get a ticket without what is on that cell."""
+    one, _ = await scene(tmp_path)
+    stuck = one.rig.samples(EMPTY)[0].raw
+
+    def spoil(sample: Sample) -> Sample:
+        return replace(sample, raw=stuck) if sample.cell == "C0" else sample
+
+    await one.stand(1, EMPTY, spoil)
+    await one.stand(1, LOAD, spoil)
+    one.rig.now += step
+    one.live.rebase(step)
+    await one.stand(60, LOAD, spoil)
+    assert one.live.bridge("wb-1").watch.faults() == {"C0": "stuck"}
+    one.rig.now += step
+    one.live.rebase(step)
+    await one.stand(20, LOAD, spoil)
+    assert one.live.bridge("wb-1").watch.faults() == {"C0": "stuck"}
+    await one.recorder.close()
+
+
 async def test_a_cell_that_is_silent_after_a_step_is_found(tmp_path: Path) -> None:
     """Its silence counts from the step, and not from a time that is yet to come."""
     one, _ = await scene(tmp_path)
     one.rig.now -= 7_200_000
-    one.live.rebase()
+    one.live.rebase(-7_200_000)
     one.rig.now += 60_000
     one.live.tick()
     assert set(one.live.bridge("wb-1").watch.faults().values()) == {"silent"}

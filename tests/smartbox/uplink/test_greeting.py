@@ -1,12 +1,15 @@
 """The platform's answer to a greeting tells the time, until that is known."""
 
 import aiohttp
+import pytest
 from cryptography import x509
 from smartbox_kit import CLIENT_ID, SECRET, FakePlatform, Stage
 
 from steelyard.smartbox.station_clock import PLATFORM, StationClock
 from steelyard.smartbox.uplink.peers import Peers
 from steelyard.smartbox.uplink.platform import GREET_SECONDS, Platform, make_tls_context
+
+OLD = "Jan  1 00:00:00 2023 GMT"
 
 
 async def test_a_slow_token_does_not_keep_the_time_away(
@@ -40,35 +43,34 @@ async def test_a_slow_token_does_not_keep_the_time_away(
     assert platform.token_requests == 2
 
 
+@pytest.mark.parametrize("last", ["Jan  1 00:00:00 2024 GMT", None])
 async def test_a_date_outside_the_server_s_certificate_is_not_taken(
-    platform: FakePlatform, stage: Stage
+    platform: FakePlatform, stage: Stage, monkeypatch: pytest.MonkeyPatch, last: str | None
 ) -> None:
-    """Of the real handshake, and of one with another certificate."""
+    """Of the real handshake, or of one that told another certificate; another host's is nothing."""
     tls, peers = make_tls_context(stage.https.certificate_path), Peers()
     peers.watch(tls)
-    assert peers.valid is None
+    peers.note("other", {"notBefore": OLD, "notAfter": "Jan  1 00:00:00 2024 GMT"})
+    if last is not None:
+        note = peers.note
+        told = {"notBefore": OLD, "notAfter": last}
+        monkeypatch.setattr(peers, "note", lambda host, _: note(host, told))
+    clock = StationClock(lambda: 0, lambda: 5, lambda: False, "boot")
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
-        clocks = []
-        for last in ("Jan  1 00:00:00 2024 GMT", None):
-            clock = StationClock(lambda: 0, lambda: 5, lambda: False, "boot")
-            one = Platform(
-                session,
-                management_url=platform.url,
-                tickets_url=platform.url,
-                client_id=CLIENT_ID,
-                client_secret=SECRET,
-                station_clock=clock,
-                peers=peers,
-            )
-            if last is not None:
-                peers.note("other", {"notBefore": "Jan  1 00:00:00 2023 GMT", "notAfter": last})
-            else:
-                peers._validity.pop("other")
-            await one.greet()
-            clocks.append(clock.source)
-    assert clocks == [None, PLATFORM]
-    leaf = x509.load_pem_x509_certificate(stage.server.certificate_path.read_bytes())
-    assert peers.valid == (
-        leaf.not_valid_before_utc.timestamp() * 1000,
-        leaf.not_valid_after_utc.timestamp() * 1000,
-    )
+        one = Platform(
+            session,
+            management_url=platform.url,
+            tickets_url=platform.url,
+            client_id=CLIENT_ID,
+            client_secret=SECRET,
+            station_clock=clock,
+            peers=peers,
+        )
+        await one.greet()
+    assert clock.source == (PLATFORM if last is None else None)
+    if last is None:
+        leaf = x509.load_pem_x509_certificate(stage.server.certificate_path.read_bytes())
+        assert peers.valid("localhost") == (
+            leaf.not_valid_before_utc.timestamp() * 1000,
+            leaf.not_valid_after_utc.timestamp() * 1000,
+        )

@@ -119,10 +119,10 @@ class LiveStation:
         for bridge in self._bridges.values():
             bridge.cycle.obstacle = problem or ""
 
-    def rebase(self) -> None:
+    def rebase(self, step: int) -> None:
         """The clock was set: what was seen by the old time does not go with what comes now."""
         for bridge in self._bridges.values():
-            bridge.rebase(self._clock())
+            bridge.rebase(self._clock(), step)
 
     def streams(self, cell: str) -> bool:
         """Whether a cell is one of these."""
@@ -183,15 +183,21 @@ class LiveStation:
             return
         self._status.count("tickets")
         self._status.clear_alarm(f"{NOT_SEEN_WHOLE}:{weighed.bridge}")
-        if UNDATED in note:
-            self._status.raise_alarm(
-                f"{UNDATED_FIRST}:{weighed.bridge}",
-                f"the time is not known, so the first weighing of {weighed.vehicle} "
-                f"({note[UNDATED]}) may be of another visit: the ticket has no tare",
-            )
-        else:
-            self._status.clear_alarm(f"{UNDATED_FIRST}:{weighed.bridge}")
+        self._tell_undated(weighed, note, stamp)
         self._on_ticket()
+
+    def _tell_undated(self, weighed: Weighed, note: dict[str, Any], stamp: Stamp) -> None:
+        """Until the time is known the alarm stays, with the last such pair; the log has each."""
+        name = f"{UNDATED_FIRST}:{weighed.bridge}"
+        if UNDATED in note:
+            log.warning("a pair of weighings is not sure", first=note[UNDATED], time=weighed.time)
+            self._status.raise_alarm(
+                name,
+                f"how old the first weighing of {weighed.vehicle} ({note[UNDATED]}) is cannot be "
+                "told, it may be of another visit: the ticket has no tare",
+            )
+        elif stamp.known:
+            self._status.clear_alarm(name)
 
     def _record(self, weighed: Weighed, stamp: Stamp) -> dict[str, Any]:
         """In the storage's thread: the vehicle's first pass may be needed, also one that waits

@@ -28,12 +28,6 @@ class Peers:
         )
         self._validity[host] = first, last
 
-    @property
-    def valid(self) -> tuple[int, int] | None:
-        """When all of them are valid, in milliseconds since the epoch; None before the first."""
-        if not self._validity:
-            return None
-        return (
-            max(first for first, _ in self._validity.values()),
-            min(last for _, last in self._validity.values()),
-        )
+    def valid(self, host: str | None) -> tuple[int, int] | None:
+        """When this host's is valid, in milliseconds since the epoch; None before a handshake."""
+        return self._validity.get(host)

@@ -205,7 +205,7 @@ class Platform:
                 url, headers=headers, data=body, allow_redirects=False
             ) as response:
                 if own is not None:
-                    valid = self._peers.valid if self._peers else None
+                    valid = self._peers.valid(response.url.host) if self._peers else None
                     own.learn(response.headers.get("Date"), asked, valid)
                 answer = await read_bounded(response, MAX_ANSWER_BYTES)
                 return response.status, response.headers, answer

@@ -97,9 +97,9 @@ class Bridge:
         self.watch.tick(now)
         yield from self._advance()
 
-    def rebase(self, now: int) -> None:
+    def rebase(self, now: int, step: int) -> None:
         """The SmartBox's clock was set: samples are ordered anew, and a load must settle anew."""
-        self.watch.rebase(now)
+        self.watch.rebase(now, step)
         self._aligner = Aligner(len(self.plan.serials), self.plan.interval)
         self._forget_motion()
         self.cycle.interrupt()

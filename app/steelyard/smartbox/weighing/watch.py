@@ -145,11 +145,16 @@ class Watch:
             return "repeating"
         return "clock" if sample.time <= cell.time else None
 
-    def rebase(self, now: int) -> None:
-        """The clock was set: what was seen by the old time says nothing of what comes now."""
+    def rebase(self, now: int, step: int) -> None:
+        """The clock was set, by so many milliseconds: cells' own times may go back with it.
+
+        Whatever was found or suspected stays, and since when, by the new time.
+        """
         for cell in self._cells:
             cell.heard, cell.time = now, -1
-            cell.same_value, cell.away_since, cell.back_since = None, None, None
+            cell.same_since += step
+            cell.away_since = None if cell.away_since is None else cell.away_since + step
+            cell.back_since = None if cell.back_since is None else cell.back_since + step
 
     def tick(self, now: int) -> None:
         """Look for cells that have gone silent."""
