@@ -11,6 +11,7 @@ from pathlib import Path
 
 from structlog import get_logger
 
+from steelyard.pki import files
 from steelyard.smartbox.station_clock import PLATFORM
 from steelyard.smartbox.timing import TOLERANCE_MS, KnownTime
 
@@ -46,10 +47,9 @@ class KernelClock:
         if self._told is not None and known.uptime - self._told < _AGAIN_MS:
             return
         self._told = known.uptime
-        draft = self._path.with_name(f"{self._path.name}.new")
+        line = f"{known.now} {known.uptime}\n".encode()
         try:
-            draft.write_text(f"{known.now} {known.uptime}\n", "ascii")
-            draft.replace(self._path)
+            files.replace(self._path, line, files.PRIVATE)
         except OSError as error:
             log.warning("the time cannot be left", path=str(self._path), problem=error.strerror)
             return

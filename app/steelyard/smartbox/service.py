@@ -262,7 +262,7 @@ class SmartBox:
         )
         address = (settings.coap_host, settings.coap_port)
         counters = TransportCounters()
-        name = settings.device_station or settings.station
+        name = settings.cells_station
         site = make_site(name, station, status, counters, self._clock.now)
         if renewing is not None:
             renewing.add_to(site, name)

@@ -302,6 +302,11 @@ class SmartBoxSettings(DisplaySettings):
         description="TCP port of the status page on 127.0.0.1; 0 takes a free one.",
     )
 
+    @property
+    def cells_station(self) -> str:
+        """What certificates of the station's devices name: its id, where they were enrolled."""
+        return self.device_station or self.station
+
     @model_validator(mode="after")
     def _enrolled_has_a_list(self) -> Self:
         if self.enrolled and self.device_crl_file is None:

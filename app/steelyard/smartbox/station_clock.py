@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from structlog import get_logger
 
+from steelyard.pki import files
 from steelyard.smartbox.http_date import read_http_date
 from steelyard.smartbox.timing import TOLERANCE_MS, KnownTime, Stamp
 from steelyard.ticket import MAX_TIMESTAMP_MS
@@ -152,11 +153,9 @@ class StationClock:
         """Leave what is known for the next process of this boot; without it that asks anew."""
         if self._keep is None:
             return
-        draft = self._keep.with_name(f"{self._keep.name}.new")
+        kept = {"boot": self.boot, "offset": self._offset, "source": self.source}
         try:
-            kept = {"boot": self.boot, "offset": self._offset, "source": self.source}
-            draft.write_text(json.dumps(kept), "ascii")
-            draft.replace(self._keep)
+            files.replace(self._keep, json.dumps(kept).encode(), files.PRIVATE)
         except OSError as error:
             log.warning("the time cannot be kept", path=str(self._keep), problem=error.strerror)
 

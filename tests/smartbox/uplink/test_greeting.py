@@ -1,5 +1,10 @@
 """The platform's answer to a greeting tells the time, until that is known."""
 
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
 import aiohttp
 import pytest
 from cryptography import x509
@@ -12,6 +17,22 @@ from steelyard.smartbox.uplink.platform import GREET_SECONDS, Platform, make_tls
 OLD = "Jan  1 00:00:00 2023 GMT"
 
 
+@asynccontextmanager
+async def greeting(
+    platform: FakePlatform, tls: ssl.SSLContext, **values: Any
+) -> AsyncIterator[Platform]:
+    """The platform as a SmartBox sees it, over a connection of its own."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
+        yield Platform(
+            session,
+            management_url=platform.url,
+            tickets_url=platform.url,
+            client_id=CLIENT_ID,
+            client_secret=SECRET,
+            **values,
+        )
+
+
 async def test_a_slow_token_does_not_keep_the_time_away(
     platform: FakePlatform, stage: Stage
 ) -> None:
@@ -22,16 +43,7 @@ async def test_a_slow_token_does_not_keep_the_time_away(
     clock = StationClock(lambda: 0, lambda: next(uptimes, now), lambda: False, "boot")
     seconds = 100.0
     tls = make_tls_context(stage.https.certificate_path)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
-        one = Platform(
-            session,
-            management_url=platform.url,
-            tickets_url=platform.url,
-            client_id=CLIENT_ID,
-            client_secret=SECRET,
-            clock=lambda: seconds,
-            station_clock=clock,
-        )
+    async with greeting(platform, tls, station_clock=clock, clock=lambda: seconds) as one:
         for _ in range(3):
             await one.greet()
         assert (clock.known, platform.token_requests) == (False, 1)
@@ -56,16 +68,7 @@ async def test_a_date_outside_the_server_s_certificate_is_not_taken(
         told = {"notBefore": OLD, "notAfter": last}
         monkeypatch.setattr(peers, "note", lambda host, _: note(host, told))
     clock = StationClock(lambda: 0, lambda: 5, lambda: False, "boot")
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
-        one = Platform(
-            session,
-            management_url=platform.url,
-            tickets_url=platform.url,
-            client_id=CLIENT_ID,
-            client_secret=SECRET,
-            station_clock=clock,
-            peers=peers,
-        )
+    async with greeting(platform, tls, station_clock=clock, peers=peers) as one:
         await one.greet()
     assert clock.source == (PLATFORM if last is None else None)
     if last is None:

@@ -123,7 +123,7 @@ async def _relay(settings: SmartBoxSettings, host: str, port: int, minutes: floa
     tls = make_tls_context(settings.ca_file)
     async with make_session(tls, TIMEOUT_SECONDS, settings.proxy_url) as session:
         management = Management(session, settings.management_url)
-        station = settings.device_station or settings.station
+        station = settings.cells_station
         context = await open_relay(RelayResource(management, station, click.echo), host, port)
         click.echo(f"waiting for load cells at coap://{host}:{port}/enrol, {minutes:g} minutes")
         try:

@@ -219,8 +219,7 @@ def _check_signer(path: Path, signer: x509.Certificate, settings: SmartBoxSettin
         known = any(device_serial(SMARTBOX_URN, urn) is not None for urn in urns)
     except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
         known = False
-    # What an enrolled SmartBox's certificate names is the station's id.
-    if not known or station_of(signer) != (settings.device_station or settings.station):
+    if not known or station_of(signer) != settings.cells_station:
         raise CalibrationRefused(f"{path}: was not signed by a SmartBox of {settings.station}")
 
 
